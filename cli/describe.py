@@ -1,0 +1,58 @@
+"""`convnet describe`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from convnet.training.options import ALL
+
+from .options import JSON, LAYERS, PARAMS, from_keys, given
+
+_KEYS = tuple(key for key in ALL if key.name in ("input", "classes"))
+
+
+@click.command("describe")
+@LAYERS
+@PARAMS
+@from_keys(_KEYS)
+@JSON
+def command(layers: str | None, params: str | None, as_json: bool, **values: Any) -> None:
+    """Show what a net's files amount to: layers, shapes, weights, and where each layer runs.
+
+    \b
+    convnet describe --layers alexnet
+    convnet describe --layers my-net.cfg --input 3x32x32 --json
+    """
+    if layers is None:
+        raise click.UsageError("expected --layers")
+    from convnet.graph.describe import describe
+    from convnet.training.session import describe_shapes, options_in_force, read_files
+
+    files = read_files(layers, params, need_params=False)
+    options = options_in_force(files, given(values, _KEYS))
+    graph = files.graph(describe_shapes(options), options["classes"])
+    described = describe(graph)
+    for note in files.report.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(json.dumps(described, indent=1) if as_json else _table(described))
+
+
+def _table(described: dict[str, Any]) -> str:
+    rows = [("layer", "type", "inputs", "outputs", "maps", "weights", "biases", "gpu")]
+    rows += [
+        (
+            layer["name"], layer["type"], ",".join(layer["inputs"]), str(layer["outputs"]), _by(layer["maps"]),
+            " ".join(map(_by, layer["weights"])), _by(layer["biases"]), ",".join(map(str, layer["gpu"])),
+        )
+        for layer in described["layers"]
+    ]  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, f"parameters: {described['parameters']:,}"])
+
+
+def _by(numbers: list[int] | None) -> str:
+    return "x".join(map(str, numbers)) if numbers else ""

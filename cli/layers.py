@@ -1,0 +1,68 @@
+"""`convnet layers`."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Sequence
+
+import click
+
+from convnet.config.keys import REQUIRED, Ignored, Key
+from convnet.config.nearest import nearest
+from convnet.errors import ConvnetError
+from convnet.layers import layer_types
+from convnet.layers.base import UNLIMITED, Layer
+from convnet.layers.common import INPUTS, common_keys
+
+
+@click.command("layers")
+@click.argument("layer_type", metavar="[TYPE]", required=False)
+def command(layer_type: str | None) -> None:
+    """List the layer types, or everything about one TYPE: its keys in both files, made from its class."""
+    types = layer_types()
+    if layer_type is None:
+        width = max(map(len, types))
+        for name, cls in types.items():
+            click.echo(f"{name.ljust(width)}  {_summary(cls)}")
+        click.echo("\nconvnet layers TYPE shows the keys of a type.")
+        return
+    if layer_type not in types:
+        near = nearest(layer_type, types)
+        raise ConvnetError(f"unknown layer type '{layer_type}'" + (f"; did you mean '{near}'?" if near else ""))
+    click.echo(_reference(types[layer_type]))
+
+
+def _summary(cls: type[Layer]) -> str:
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def _reference(cls: type[Layer]) -> str:
+    fewest, most = cls.inputs_range
+    inputs = "none" if most == 0 else f"{fewest}" if fewest == most else f"{fewest} or more" if most == UNLIMITED else f"{fewest} to {most}"
+    keys = [*([INPUTS] if most else []), *common_keys(cls), *cls.keys]
+    section = "mandatory" if cls.needs_params else "optional"
+    parts = [f"type={cls.type}    inputs: {inputs}", "", inspect.getdoc(cls) or "", "", "Keys in the layer file:"]
+    parts += _keys(keys) + (["", f"Keys in the parameter file (section {section}):", *_keys(cls.params)] if cls.params else [])
+    if cls.ignored:
+        parts += ["", "Read for the originals' sake, without effect:", *_ignored(cls.ignored)]
+    return "\n".join(parts)
+
+
+def _keys(keys: Sequence[Key]) -> list[str]:
+    return [line for key in keys for line in _key(key)]
+
+
+def _key(key: Key) -> list[str]:
+    default = "required" if key.default is REQUIRED else "optional" if key.default is None else f"default {_value(key.default)}"
+    each = ", one for each input" if key.per_input else ""
+    return [f"  {key.name}: {key.kind.expected}{each} ({default})", *textwrap.wrap(key.doc, 110, initial_indent="      ",
+                                                                                 subsequent_indent="      ")]  # fmt: skip
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _ignored(ignored: Sequence[Ignored]) -> list[str]:
+    return [f"  {item.name}: {item.why}" for item in ignored]

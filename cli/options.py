@@ -1,0 +1,78 @@
+"""Options that several commands take, made from the library's declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from convnet.config.keys import Key
+from convnet.config.kinds import Bool, Kind
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+LAYERS = click.option("--layers", "--layer-def", "layers", metavar="FILE", help="Layer file, by path or by name.")
+PARAMS = click.option(
+    "--params", "--layer-params", "params", metavar="FILE", help="Parameter file; default: the one of the same name in params-cfg."
+)
+CHECKPOINT = click.option(
+    "--checkpoint", "-f", "--load-file", "checkpoint", metavar="DIR", type=click.Path(),
+    help="A run (its newest checkpoint) or one checkpoint.",
+)  # fmt: skip
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+DEVICE = click.option("--device", default="auto", show_default=True, help="Where to compute: auto or cpu.")
+THREADS = click.option("--threads", type=click.IntRange(min=1), help="Threads to use; default: all cores.")
+
+
+class KindType(click.ParamType[Any]):
+    """An option's value, read by the same code as the key of that name in a [train] section."""
+
+    def __init__(self, kind: Kind[Any], name: str) -> None:
+        self.kind, self.name = kind, name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value; fails with what was expected."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.kind.parse(value)
+        except ValueError as error:
+            return self.fail(str(error), param, ctx)
+
+
+def from_keys(keys: Sequence[Key]) -> Callable[[Function], Function]:
+    """An option for each key; those not given are None, so that the [train] section can say."""
+
+    def decorate(function: Function) -> Function:
+        for key in reversed(keys):
+            function = _option(key)(function)
+        return function
+
+    return decorate
+
+
+def _option(key: Key) -> Callable[[Function], Function]:
+    names = [f"--{name}" for name in (key.name, *key.aliases)]
+    shown = "" if key.default is None else f" [default: {str(key.default).lower() if isinstance(key.kind, Bool) else key.default}]"
+    # A truth value may be left out: --shuffle means --shuffle true.
+    flag: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if isinstance(key.kind, Bool) else {}
+    return click.option(
+        *names, _destination(key.name), type=KindType(key.kind, _metavar(key)), help=key.doc[0].upper() + key.doc[1:] + "." + shown,
+        default=None, **flag,
+    )  # fmt: skip
+
+
+def given(values: dict[str, Any], keys: Sequence[Key]) -> dict[str, Any]:
+    """The options that were on the command line, by the library's names."""
+    return {key.name: values[_destination(key.name)] for key in keys if values.get(_destination(key.name)) is not None}
+
+
+def _destination(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _metavar(key: Key) -> str:
+    return {"Int": "int", "Float": "number", "Bool": "bool", "IntRange": "a-b", "Maps": "CxYxX"}.get(
+        type(key.kind).__name__, "text"
+    )

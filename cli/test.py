@@ -1,0 +1,42 @@
+"""`convnet test`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convnet.training.options import ALL, DATA, TEST_RANGE
+
+from .options import CHECKPOINT, DEVICE, JSON, THREADS, from_keys, given
+from .progress import in_words
+
+_MINI = next(key for key in ALL if key.name == "mini")
+_KEYS = (*DATA, TEST_RANGE, _MINI)
+
+
+@click.command("test")
+@CHECKPOINT
+@from_keys(_KEYS)
+@DEVICE
+@THREADS
+@JSON
+def command(checkpoint: str | None, device: str, threads: int | None, as_json: bool, **values: Any) -> None:
+    """Test a trained net on test batches, with the data it was trained on or with other data.
+
+    \b
+    convnet test --checkpoint runs/RUN
+    convnet test --checkpoint runs/RUN --data PATH --test-range 6 --json
+    """
+    if checkpoint is None:
+        raise click.UsageError("expected --checkpoint")
+    from convnet.training.testing import test_checkpoint
+
+    result = test_checkpoint(Path(checkpoint), given(values, _KEYS), device, threads)
+    if as_json:
+        click.echo(json.dumps(result.summary()))
+        return
+    click.echo(f"data: {result.data}")
+    click.echo(f"{result.checkpoint}: {in_words(result.costs)}  ({result.cases} cases)")

@@ -1,0 +1,64 @@
+"""`convnet train`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convnet.training.options import ALL
+
+from .options import CHECKPOINT, DEVICE, LAYERS, PARAMS, THREADS, from_keys, given
+from .progress import Reporter
+
+
+@click.command("train")
+@LAYERS
+@PARAMS
+@CHECKPOINT
+@click.option("--save-path", default="runs", show_default=True, type=click.Path(), help="Folder in which each run gets a folder.")
+@from_keys(ALL)
+@DEVICE
+@THREADS
+def command(
+    layers: str | None, params: str | None, checkpoint: str | None, save_path: str, device: str, threads: int | None,
+    **values: Any,
+) -> None:  # fmt: skip
+    """Train a net from its two files, or go on with a run.
+
+    \b
+    convnet train --layers alexnet
+    convnet train --layers layers-cfg/cifar-quick.cfg --data PATH --epochs 10
+    convnet train --checkpoint runs/RUN          # goes on exactly where it stopped
+
+    Options may also stand in the [train] section of the parameter file; the command line wins. Ctrl-C saves a
+    checkpoint and ends.
+    """
+    if (layers is None) == (checkpoint is None):
+        raise click.UsageError("expected either --layers or --checkpoint")
+    # Imported here so that --help stays quick.
+    from convnet.training.runs import continued_run, new_run
+
+    options = given(values, ALL)
+    reporter = Reporter()
+    if checkpoint is not None:
+        trainer = continued_run(Path(checkpoint), params, options, device, threads)
+    else:
+        trainer = new_run(str(layers), params, options, Path(save_path), device, threads)
+    reporter.header(trainer)
+
+    def stop(signum: int, frame: object) -> None:
+        reporter.say("stopping after this minibatch (Ctrl-C again: at once)")
+        trainer.stop = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        with reporter:
+            for event in trainer.run_training():
+                reporter.show(event)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    reporter.footer(trainer)

@@ -1,0 +1,46 @@
+"""How CPU kernels are compiled: numba, without the GIL, cached on disk.
+
+numba notices a change of a kernel's own file, not of the files whose functions it calls. The cache therefore lies in a
+folder named by the content of all kernel files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+import platformdirs
+
+# Contraction gives fused multiply-adds, reassociation lets sums be vectorised. NaN and infinity keep their meaning (a
+# diverging net must be seen), and so do division and square root.
+FAST_MATH = {"contract", "reassoc", "nsz"}
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+@cache
+def cache_folder() -> Path:
+    """Where compiled kernels are kept; a new folder for each content of the kernel files."""
+    package = Path(__file__).resolve().parents[2]
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    for source in sorted([*package.glob("ops/*/cpu*.py"), *package.glob("backends/cpu/*.py")]):
+        digest.update(source.read_bytes())
+    return Path(platformdirs.user_cache_dir("convnet")) / f"cpu-{digest.hexdigest()[:16]}"
+
+
+def kernel(function: Function) -> Function:
+    """Compile `function` on first call, to run without the GIL; the result is kept on disk."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        compiled: Any = numba.njit(
+            nogil=True, cache=True, fastmath=FAST_MATH, error_model="numpy", boundscheck=False
+        )(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return cast(Function, compiled)

@@ -1,0 +1,8 @@
+"""Data: where minibatches come from. `open_provider` opens data by its path or by the name of a provider."""
+
+from __future__ import annotations
+
+from convnet.data.provider import DataProvider, ProviderOptions
+from convnet.data.registry import open_provider, provider_names
+
+__all__ = ["DataProvider", "ProviderOptions", "open_provider", "provider_names"]

@@ -1,0 +1,121 @@
+"""What is done to images on their way to the net: random crops, mirroring and colour noise.
+
+All draws come from a counter-based generator: they are a function of the seed, the epoch and the case.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convnet.philox import philox
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+Words = np.ndarray[Any, np.dtype[np.uint32]]
+
+# The last word of the counter keeps the purposes apart; the upper half keeps clear of whoever else uses the seed.
+GEOMETRY, NOISE, ORDER = 0xDA7A0000, 0xDA7A0001, 0xDA7A0002
+
+_CHUNK = 256  # images summed at once
+
+
+def draw(seed: int, stream: int, epoch: int, cases: Integers) -> Words:
+    """Four random words for each case: (n,) -> (n, 4)."""
+    counter = np.zeros((len(cases), 4), np.uint32)
+    counter[:, 1] = cases
+    counter[:, 2] = epoch
+    counter[:, 3] = stream
+    return philox(counter, np.array([seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF], np.uint32))
+
+
+def below(limit: int, words: Words) -> Integers:
+    """Integers in [0, limit), each from one word, for limits up to 2^31."""
+    return (words.astype(np.int64) * limit) >> 32
+
+
+def normals(words: Words) -> Floats:
+    """Normal numbers of mean 0 and deviation 1: words (n, 4) -> (n, 4).
+
+    Source: Box and Muller, "A note on the generation of random normal deviates", 1958.
+    """
+    uniform = (words + 0.5) / 2.0**32
+    radius = np.sqrt(-2.0 * np.log(uniform[:, :2]))
+    angle = 2.0 * np.pi * uniform[:, 2:]
+    return np.concatenate((radius * np.cos(angle), radius * np.sin(angle)), axis=1)
+
+
+def permutation(seed: int, epoch: int, cases: Integers) -> Integers:
+    """The cases in random order, another one for each epoch."""
+    words = draw(seed, ORDER, epoch, cases).astype(np.uint64)
+    return cases[np.argsort(words[:, 0] << np.uint64(32) | words[:, 1], kind="stable")]
+
+
+def crops(images: Array, cases: Integers, top: Integers, left: Integers, size: tuple[int, int]) -> Array:
+    """One window of each case: images (cases, y, x, channels) -> (n, *size, channels).
+
+    cases, top, left: (n,) which image, and the upper left corner of its window.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(images, size, axis=(1, 2))
+    cut: Array = windows.transpose(0, 1, 2, 4, 5, 3)[cases, top, left]
+    return cut
+
+
+def random_crops(images: Array, cases: Integers, size: tuple[int, int], words: Words) -> Array:
+    """A random window of each case, every position being as likely: (cases, y, x, channels) -> (n, *size, channels).
+
+    words: (n, >= 2), random words for y and x.
+    """
+    top = below(images.shape[1] - size[0] + 1, words[:, 0])
+    left = below(images.shape[2] - size[1] + 1, words[:, 1])
+    return crops(images, cases, top, left, size)
+
+
+def mirror(images: Array, words: Words) -> None:
+    """Mirror about half of the images left to right, in place: images (n, y, x, channels), words (n,)."""
+    chosen = words >> 31 == 1
+    images[chosen] = images[chosen, :, ::-1]
+
+
+def centre(images: Array, size: tuple[int, int]) -> Array:
+    """A view of the window in the middle: (..., y, x, channels) -> (..., *size, channels)."""
+    top, left = (images.shape[-3] - size[0]) // 2, (images.shape[-2] - size[1]) // 2
+    return images[..., top : top + size[0], left : left + size[1], :]
+
+
+class ColourNoise:
+    """Shifts the colour of each image along the principal axes of the pixels' colours.
+
+    The shift is the sum of axis * deviation * normal number * scale over the three axes, the same for all pixels of an
+    image. Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks",
+    NIPS 2012, section 4.1; as in cuda-convnet2 the deviations are used, the roots of the paper's eigenvalues. The
+    factor 1 / (1 + scale) that cuda-convnet2 puts on the whole batch is not in the paper, and not here.
+    """
+
+    def __init__(self, images: Array, scale: float) -> None:
+        """Find the axes from the pixels of images (n, y, x, 3)."""
+        values, axes = np.linalg.eigh(colour_covariance(images))
+        self._shift = (axes * np.sqrt(np.maximum(values, 0.0)) * scale).T  # (axis, colour)
+
+    def shifts(self, words: Words) -> Floats:
+        """The shift of each image: words (n, 4) -> (n, 3)."""
+        drawn = normals(words)[:, :3, None] * self._shift
+        total: Floats = drawn.sum(axis=1)
+        return total
+
+
+def colour_covariance(images: Array) -> Floats:
+    """The covariance (3, 3) of the colours of all pixels of images (n, y, x, 3).
+
+    Summed without BLAS: its result could depend on the number of threads.
+    """
+    sums, products, count = np.zeros(3), np.zeros((3, 3)), images[..., 0].size
+    for start in range(0, len(images), _CHUNK):
+        colours = [images[start : start + _CHUNK, ..., colour].astype(np.float64) for colour in range(3)]
+        sums += [colour.sum() for colour in colours]
+        products += [[(one * other).sum() for other in colours] for one in colours]
+    mean = sums / count
+    covariance: Floats = products / count - np.outer(mean, mean)
+    return covariance

@@ -1,0 +1,92 @@
+"""Images from files, by Pillow, in as many threads as there are processors."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+from PIL import ImageOps
+from PIL.Image import Image, Resampling
+
+from convnet.data.archive import Member
+from convnet.data.augment import Array
+from convnet.errors import ConvnetError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+MODES = {1: "L", 3: "RGB"}  # Pillow's name for images of so many channels
+_CHUNK = 256  # images in one piece of work for a thread
+# What Pillow's decoders raise on damaged files.
+_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+
+Size = tuple[int, int]
+
+
+class OtherSizeError(ConvnetError):
+    """Images differ in size where they should not."""
+
+
+def open_image(content: bytes, mode: str, name: str) -> Image:
+    """A decoded image. Raises ConvnetError naming `name` where `content` is not a whole image."""
+    try:
+        with PIL.Image.open(io.BytesIO(content)) as image:
+            return image.convert(mode)
+    except (*_DECODE_ERRORS, PIL.Image.DecompressionBombError) as error:
+        raise ConvnetError(f"{name}: expected an image, but it cannot be decoded: {error}") from error
+
+
+def decode_alike(files: list[Member], channels: int, where: Path) -> Array:
+    """Images that are all of one size, in that order: (n, y, x, channels) uint8.
+
+    where: the folder or archive, for messages. Raises ConvnetError naming the file for an image that cannot be decoded,
+    and OtherSizeError where the sizes differ.
+    """
+    first = _open(files[0], channels, where)
+
+    def unchanged(image: Image, file: Member) -> Image:
+        if image.size != first.size:
+            pair = ((files[0], first), (file, image))
+            sizes = " and ".join(f"{one.name} of {picture.width}x{picture.height}" for one, picture in pair)
+            raise OtherSizeError(f"{where}: expected images of one size, or a size to bring them to; found {sizes}")
+        return image
+
+    return _decode(files, channels, (first.height, first.width), unchanged, where)
+
+
+def decode_to_size(files: list[Member], channels: int, size: Size, where: Path) -> Array:
+    """Images scaled so that they cover `size` (y, x), and cut to it around the middle: (n, *size, channels) uint8.
+
+    Raises ConvnetError naming the file for an image that cannot be decoded.
+    """
+    def fitted(image: Image, _file: Member) -> Image:
+        return ImageOps.fit(image, (size[1], size[0]), Resampling.BICUBIC)
+
+    return _decode(files, channels, size, fitted, where)
+
+
+def _decode(
+    files: list[Member], channels: int, size: Size, change: Callable[[Image, Member], Image], where: Path
+) -> Array:
+    """All images after `change`, which brings them to `size`."""
+    pixels = np.empty((len(files), *size, channels), np.uint8)
+
+    def decode_chunk(start: int) -> None:
+        for case in range(start, min(start + _CHUNK, len(files))):
+            image = change(_open(files[case], channels, where), files[case])
+            pixels[case] = np.asarray(image).reshape(pixels.shape[1:])
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for _ in threads.map(decode_chunk, range(0, len(files), _CHUNK)):
+            pass
+    return pixels
+
+
+def _open(file: Member, channels: int, where: Path) -> Image:
+    """A decoded image."""
+    return open_image(file.read(), MODES[channels], f"{where}: {file.name}")

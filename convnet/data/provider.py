@@ -1,0 +1,147 @@
+"""What a data provider is, and the options that all of them share."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convnet.errors import ConvnetError
+from convnet.shape import Maps, Shape
+
+Batch = list[np.ndarray[Any, np.dtype[np.float32]]]
+
+
+@dataclass(frozen=True)
+class ProviderOptions:
+    """How to read data and what to do to the images.
+
+    path: a file or a folder; None for the built-in sample and for dummy data.
+    provider: the name of a provider; None to recognize the data by the path.
+    input: the images the net wants, a hint for the built-in sample and for folders of images.
+    crop: side of the square cut from each image, 0 for none (--inner-size).
+    crop_border: pixels cut from the image in each direction in all, on either side (--crop-border): an image of 32
+        pixels and a border of 4 give 24. At most one of `crop` and `crop_border`.
+    flip: mirror half of the training images; None: exactly when cropping, as cuda-convnet does.
+    noise: scale of the colour noise added to training images (--color-noise).
+    scalar_mean: what is subtracted from every pixel, instead of the mean image (--scalar-mean).
+    batch_size: cases in one data batch; None for what the data says.
+    test_share: the part of the cases that becomes the test set, for data that has none.
+    image_size: side of the square that images are brought to, for folders of images and the built-in sample.
+    seed: of the crops, flips, noise and the shuffling.
+
+    Raises ConvnetError where a value is out of its range.
+    """
+
+    path: Path | None = None
+    provider: str | None = None
+    input: Maps | None = None
+    crop: int = 0
+    crop_border: int = 0
+    flip: bool | None = None
+    noise: float = 0.0
+    scalar_mean: float | None = None
+    batch_size: int | None = None
+    test_share: float | None = None
+    image_size: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _expect(self.crop >= 0, "crop", "an integer of at least 0", self.crop)
+        _expect(self.crop_border >= 0, "crop border", "an integer of at least 0", self.crop_border)
+        _expect(math.isfinite(self.noise) and self.noise >= 0, "noise", "a number of at least 0", self.noise)
+        mean, size, side = self.scalar_mean, self.batch_size, self.image_size
+        _expect(mean is None or math.isfinite(mean), "scalar mean", "a finite number", mean)
+        _expect(size is None or size >= 1, "batch size", "an integer of at least 1", size)
+        _expect(side is None or side >= 1, "image size", "an integer of at least 1", side)
+        share = self.test_share
+        _expect(share is None or 0 < share < 1, "test share", "a number above 0 and below 1", share)
+        if self.crop and self.crop_border:
+            raise ConvnetError("crop and crop border: expected one of them, found both")
+
+    @property
+    def data_path(self) -> Path:
+        """The path, for providers that need one. Raises ConvnetError where there is none."""
+        if self.path is None:
+            raise ConvnetError(f"data provider {self.provider}: expected the path of its data (--data)")
+        return self.path
+
+    @property
+    def augments_by_flips(self) -> bool:
+        """Whether training images are mirrored at random."""
+        return bool(self.crop or self.crop_border) if self.flip is None else self.flip
+
+    @property
+    def source_size(self) -> tuple[int, int] | None:
+        """(y, x) that images should be brought to so that, after cropping, they fit the net; None if nothing says.
+
+        With `crop`, images are 8/7 of it, as AlexNet's 256 are of 224.
+        """
+        if self.image_size is not None:
+            return self.image_size, self.image_size
+        if self.crop:
+            return self.crop * 8 // 7, self.crop * 8 // 7
+        if self.input is None:
+            return None
+        return self.input.y + 2 * self.crop_border, self.input.x + 2 * self.crop_border
+
+
+def _expect(holds: bool, name: str, expected: str, found: object) -> None:
+    """Raise ConvnetError unless `holds`."""
+    if not holds:
+        raise ConvnetError(f"{name}: expected {expected}, found {found}")
+
+
+class DataProvider(ABC):
+    """Cases in numbered data batches, ready for a net.
+
+    name: of the provider. description: what data this is.
+    train_batches, test_batches: the numbers of the batches; training starts at 1, as in cuda-convnet.
+    shapes: what one case of each matrix looks like: [images after cropping, labels].
+    label_names: of the `num_classes` classes. sample: whether this is built-in data for trying things out.
+    """
+
+    name: str
+    description: str
+    train_batches: list[int]
+    test_batches: list[int]
+    shapes: list[Shape]
+    num_classes: int
+    label_names: list[str]
+    sample: bool
+
+    @abstractmethod
+    def cases(self, batchnum: int) -> int:
+        """The number of cases in a batch. Raises ConvnetError for a batch that is not there."""
+
+    @abstractmethod
+    def get_batch(
+        self, batchnum: int, epoch: int, *, train: bool, shuffle: bool = False, batch_range: Sequence[int] = ()
+    ) -> Batch:
+        """One data batch as float32, C-contiguous matrices, one for each of `shapes`.
+
+        Images are (case, y, x, channel), or (case, feature) for data that is not images, with the mean subtracted;
+        labels are (case, 1). In training (`train`) images are cropped and mirrored at random; otherwise the centre is
+        taken. What is drawn for a case depends on the seed, the epoch and the case alone.
+
+        With `shuffle`, all cases of `batch_range` are put in a new order every epoch and cut into batches of the sizes
+        they had; `batchnum` must be one of them. Safe to call from several threads.
+
+        Raises ConvnetError for a batch that is not there.
+        """
+
+    def describe(self) -> str:
+        """One line for users: what data this is and how much of it."""
+        train, test = (sum(map(self.cases, numbers)) for numbers in (self.train_batches, self.test_batches))
+        shape = self.shapes[0]
+        what = f"images of {shape.maps}" if shape.maps else f"cases of {shape.features} features"
+        return (
+            f"{'a built-in sample, ' if self.sample else ''}{self.description}: "
+            f"{train} training and {test} test {what} in {self.num_classes} classes"
+        )

@@ -1,0 +1,86 @@
+"""All data providers by name, and which one a path is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from convnet.data import cifar, dummy, idx, image_folder, npz, sample
+from convnet.data.provider import DataProvider, ProviderOptions
+from convnet.errors import ConvnetError
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of provider.
+
+    doc: one line for users. open: what opens it. recognizes: whether a path is for it; None if it takes no path.
+    takes: which of the options that only some providers know.
+    """
+
+    doc: str
+    open: Callable[[ProviderOptions], DataProvider]
+    recognizes: Callable[[Path], bool] | None = None
+    takes: tuple[str, ...] = ()
+
+
+_CIFAR = "CIFAR-10 or CIFAR-100: a folder of Python batches or their .tar.gz, as published or as cifar-10-py-colmajor"
+_IMAGES = "a folder or a tar or zip archive of images: train/<class>/ and test/<class>/, or <class>/"
+# The order is that in which a path is tried.
+_KINDS = {
+    cifar.NAME: _Kind(_CIFAR, cifar.open_cifar, cifar.recognizes),
+    cifar.CROPPED_NAME: _Kind("the same with a crop border of 4", cifar.open_cifar_cropped, cifar.recognizes),
+    idx.NAME: _Kind("MNIST, Fashion-MNIST: a folder of IDX files", idx.open_idx, idx.recognizes),
+    npz.NAME: _Kind("a .npz file of NumPy arrays, images and labels", npz.open_npz, npz.recognizes, ("test_share",)),
+    image_folder.NAME: _Kind(
+        _IMAGES, image_folder.open_image_folder, image_folder.recognizes, ("test_share", "image_size")
+    ),
+    sample.NAME: _Kind("built-in data that fits the net's input", sample.open_sample, None, ("image_size",)),
+    dummy.NAME: _Kind("random images, as in dummy-3x32x32-10, for timing and checks", dummy.open_dummy),
+}
+
+
+def provider_names() -> dict[str, str]:
+    """The names that `ProviderOptions.provider` may have, each with one line that says what it is."""
+    return {name: kind.doc for name, kind in _KINDS.items()}
+
+
+def open_provider(options: ProviderOptions) -> DataProvider:
+    """The provider that the options name, or the one that their path is for; the built-in sample without both.
+
+    Raises ConvnetError for an unknown name, for data that cannot be read, and for options that do not fit the data.
+    """
+    try:
+        if options.path is not None and not options.path.exists():
+            raise ConvnetError(f"{options.path}: expected data, but there is no such file or folder")
+        name = options.provider or _detected(options.path)
+        return _checked_kind(name, options).open(options)
+    except OSError as error:
+        raise ConvnetError(f"data cannot be read: {error}") from error
+
+
+def _checked_kind(name: str, options: ProviderOptions) -> _Kind:
+    """The kind of provider called `name`, which knows all options that are given."""
+    kind = _KINDS.get(dummy.NAME if name.startswith("dummy") else name)
+    if kind is None:
+        raise ConvnetError(f"data provider: expected one of {', '.join(_KINDS)}; found '{name}'")
+    if options.path is not None and kind.recognizes is None:
+        raise ConvnetError(f"data provider {name}: expected no path, found {options.path}")
+    for option in ("test_share", "image_size"):
+        if getattr(options, option) is not None and option not in kind.takes:
+            raise ConvnetError(f"data provider {name} takes no {option.replace('_', ' ')}")
+    return kind
+
+
+def _detected(path: Path | None) -> str:
+    """The name of the provider that `path` is for."""
+    if path is None:
+        return sample.NAME
+    for name, kind in _KINDS.items():
+        if kind.recognizes is not None and kind.recognizes(path):
+            return name
+    raise ConvnetError(
+        f"{path}: expected a folder, a tar or zip archive or a .npz file; data can be: "
+        + "; ".join(kind.doc for kind in _KINDS.values() if kind.recognizes is not None)
+    )

@@ -1,0 +1,171 @@
+"""From two cfg files to a layer graph. All problems of both files are reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convnet.config.keys import REQUIRED, read_values
+from convnet.config.nearest import nearest
+from convnet.config.reader import CfgFile, Section
+from convnet.config.report import Report
+from convnet.graph.checks import check_uses
+from convnet.graph.layer_graph import LayerGraph, Node
+from convnet.graph.neurons import neuron_node
+from convnet.graph.parameters import attach_parameters
+from convnet.graph.placement import place
+from convnet.graph.softmax import link_softmax
+from convnet.layers import layer_types
+from convnet.layers.base import Layer, LayerReport
+from convnet.layers.common import GPU, INPUTS, common_keys
+from convnet.shape import Shape
+
+TRAIN_SECTION = "train"  # of the parameter file: options of the command, unless a layer bears the name
+
+
+@dataclass
+class _Built:
+    """What is known of a section so far: `output` is the node that consumers are linked to, None after an error."""
+
+    section: Section
+    output: Node | None
+    gpus: tuple[int, ...] | None = None
+
+
+def build_graph(layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[Shape], report: Report) -> LayerGraph:
+    """The graph of the net that the two files describe, for data of these shapes (one for each dataIdx).
+
+    Without a parameter file the graph can be described but not trained.
+
+    Raises:
+        ConfigError: everything that is wrong in the files, including what `report` held before.
+    """
+    builder = _Builder(layers, params, data_shapes, report)
+    nodes = builder.build()
+    if not layers.sections:
+        report.error(f"{layers.path}: expected at least one [layer], found none")
+    if not report.errors:
+        check_uses(nodes, layers, report)
+    report.raise_if_errors()
+    return LayerGraph(nodes)
+
+
+class _Builder:
+    def __init__(self, layers: CfgFile, params: CfgFile | None, shapes: Sequence[Shape], report: Report) -> None:
+        self.layers, self.params, self.data_shapes, self.report = layers, params, list(shapes), report
+        self.built: dict[str, _Built] = {}
+        self.nodes: list[Node] = []
+
+    def build(self) -> list[Node]:
+        for section in self.layers.sections.values():
+            self._add(section)
+        self._note_unused_sections()
+        return self.nodes
+
+    def _add(self, section: Section) -> None:
+        cls = self._layer_type(section)
+        self.built[section.name] = _Built(section, None)
+        if cls is None:
+            return
+        before = len(self.report.errors)
+        keys = (*common_keys(cls), *cls.keys)
+        names = self._input_names(section, cls)
+        values = read_values(section, keys, ignored=cls.ignored, inputs=max(1, len(names)), report=self.report,
+                             also_allowed=("type", "inputs"))  # fmt: skip
+        learning = self._learning(section, cls, len(names))
+        inputs = self._inputs(section, names)
+        if len(self.report.errors) > before or any(node is None for node in inputs):
+            return
+        layer = cls(section.name, names, values, learning)
+        self._finish(layer, [node for node in inputs if node], section)
+
+    def _layer_type(self, section: Section) -> type[Layer] | None:
+        entry, types = section.entries.get("type"), layer_types()
+        if entry is None:
+            self.report.error("expected a layer type, but the key is missing", place=section.place, section=section.name,
+                              key="type")  # fmt: skip
+            return None
+        if entry.value not in types:
+            near = nearest(entry.value, types)
+            hint = f"; did you mean '{near}'?" if near else f": one of {', '.join(types)}"
+            self.report.error(f"unknown layer type '{entry.value}'{hint}", place=entry.place, section=section.name,
+                              key="type")  # fmt: skip
+            return None
+        return types[entry.value]
+
+    def _input_names(self, section: Section, cls: type[Layer]) -> list[str]:
+        fewest, most = cls.inputs_range
+        entry = section.entries.get("inputs")
+        if most == 0:
+            if entry:
+                self._error(section, "inputs", f"a {cls.type} layer has no inputs, found '{entry.value}'")
+            return []
+        if entry is None:
+            self._error(section, "inputs", "expected the names of the input layers, but the key is missing")
+            return []
+        names: list[str] = read_values(section, [INPUTS], report=self.report,
+                                       also_allowed=set(section.entries)).get("inputs", [])  # type: ignore[assignment]  # fmt: skip
+        if names and not fewest <= len(names) <= most:
+            wanted = str(fewest) if fewest == most else f"at least {fewest}"
+            self._error(section, "inputs", f"expected {wanted} input{'s' * (wanted != '1')}, found {len(names)}")
+        return names
+
+    def _inputs(self, section: Section, names: Sequence[str]) -> list[Node | None]:
+        found: list[Node | None] = []
+        for name in names:
+            if name not in self.built or name == section.name:
+                self._error(section, "inputs", f"input layer '{name}' is not defined{self._where(name, section.name)}")
+            elif self.built[name].output is not None and self.built[name].output.layer.is_cost:  # type: ignore[union-attr]
+                self._error(section, "inputs", f"input layer '{name}' does not produce any output")
+            found.append(self.built[name].output if name in self.built else None)
+        return found
+
+    def _where(self, name: str, asking: str) -> str:
+        if name == asking:
+            return ": a layer cannot be its own input"
+        if name in self.layers.sections:
+            return f" before this layer; it is at {self.layers.sections[name].place}, and inputs come first"
+        near = nearest(name, self.built)
+        return f"; did you mean '{near}'?" if near else ""
+
+    def _learning(self, section: Section, cls: type[Layer], inputs: int) -> dict[str, Any]:
+        if self.params is None:
+            empty = {key.name: None if key.default is REQUIRED else key.default for key in cls.params}
+            return {key.name: [empty[key.name]] * inputs if key.per_input else empty[key.name] for key in cls.params}
+        params = self.params.sections.get(section.name)
+        if params is None and cls.needs_params:
+            near = nearest(section.name, set(self.params.sections) - set(self.layers.sections))
+            hint = f"; did you mean its section [{near}]?" if near else ""
+            self.report.error(f"a {cls.type} layer needs a section [{section.name}] in {self.params.path}{hint}",
+                              place=section.place, section=section.name)  # fmt: skip
+            return {}
+        return read_values(params, cls.params, ignored=cls.ignored, inputs=max(1, inputs), report=self.report)
+
+    def _finish(self, layer: Layer, inputs: list[Node], section: Section) -> None:
+        own = LayerReport(self.report, section, self.params.sections.get(section.name) if self.params else None)
+        layer.input_shapes = self.data_shapes if layer.type == "data" else [node.layer.shape for node in inputs]
+        node = Node(layer, inputs)
+        link_softmax(node)
+        shape = layer.output_shape(own)
+        gpus = place(layer, inputs, layer.values.get(GPU.name), own)
+        if shape is None or gpus is None:
+            return
+        layer.shape, node.gpus = shape, gpus
+        attach_parameters(node, {n.name: n for n in self.nodes}, own)
+        self.nodes.append(node)
+        self.built[section.name].output = node
+        if layer.values.get("neuron") and layer.takes_neuron:
+            expanded = neuron_node(node, taken=set(self.layers.sections))
+            self.nodes.append(expanded)
+            self.built[section.name].output = expanded
+
+    def _note_unused_sections(self) -> None:
+        for name, section in (self.params.sections if self.params else {}).items():
+            if name not in self.layers.sections and name != TRAIN_SECTION:
+                near = nearest(name, self.layers.sections)
+                hint = f"; did you mean [{near}]?" if near else ""
+                self.report.note(f"the net has no layer '{name}'{hint}", place=section.place, section=name)
+
+    def _error(self, section: Section, key: str, text: str) -> None:
+        LayerReport(self.report, section).error(text, key)

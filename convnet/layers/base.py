@@ -1,0 +1,106 @@
+"""The base of all layer types."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from convnet.config.keys import Ignored, Key
+from convnet.config.reader import Section
+from convnet.config.report import Place, Report
+from convnet.layers.emitter import Emitter
+from convnet.shape import Maps, Shape
+from convnet.weights.parameter import Matrix
+
+UNLIMITED = 1_000_000  # inputs
+
+
+class LayerReport:
+    """The report of one layer: problems are placed at the key's line, or at the section's."""
+
+    def __init__(self, report: Report, section: Section, params: Section | None = None) -> None:
+        self._report, self._sections = report, [section, *([params] if params else [])]
+
+    def _place(self, key: str | None) -> Place:
+        found = [s.entries[key.lower()].place for s in self._sections if key and key.lower() in s.entries]
+        return found[0] if found else self._sections[0].place
+
+    def error(self, text: str, key: str | None = None) -> None:
+        """Record an error of this layer; `key` is the cfg key at fault."""
+        self._report.error(text, place=self._place(key), section=self._sections[0].name, key=key)
+
+    def note(self, text: str, key: str | None = None) -> None:
+        """Record something the user should know that is not an error."""
+        self._report.note(text, place=self._place(key), section=self._sections[0].name, key=key)
+
+
+class Layer(ABC):
+    """A layer: what it takes from the two files, the shape it gives, and the operations it is made of.
+
+    Class attributes declare the type: `keys` are read from the layer file, `params` from the parameter file (whose
+    section is mandatory if `needs_params`), `ignored` are keys of the originals that mean nothing here. `values` and
+    `learning` hold what was read, by key name.
+    """
+
+    type: ClassVar[str] = ""
+    inputs_range: ClassVar[tuple[int, int]] = (1, 1)
+    keys: ClassVar[tuple[Key, ...]] = ()
+    params: ClassVar[tuple[Key, ...]] = ()
+    needs_params: ClassVar[bool] = False
+    ignored: ClassVar[tuple[Ignored, ...]] = ()
+    takes_neuron: ClassVar[bool] = True
+    is_cost: ClassVar[bool] = False
+    # Whether bprop reads this layer's own output. If not, a neuron above may overwrite it.
+    reads_own_output: ClassVar[bool] = False
+    # Whether fprop can apply the neuron above in the same pass.
+    fuses_neuron: ClassVar[bool] = False
+
+    def __init__(self, name: str, inputs: Sequence[str], values: dict[str, Any], learning: dict[str, Any]) -> None:
+        self.name, self.inputs = name, list(inputs)
+        self.values, self.learning = values, learning
+        self.input_shapes: list[Shape] = []
+        self.shape = Shape(0)
+
+    @abstractmethod
+    def output_shape(self, report: LayerReport) -> Shape | None:
+        """Check the layer against `self.input_shapes` and give its output's shape; None after reporting an error."""
+
+    @property
+    def weights(self) -> list[Matrix]:
+        """The weight matrices, one for each input; known once the shape is."""
+        return []
+
+    @property
+    def biases(self) -> Matrix | None:
+        """The biases, if the layer has any."""
+        return None
+
+    @abstractmethod
+    def fprop(self, plan: Emitter, *, training: bool) -> None:
+        """Emit the steps that compute the output from the inputs."""
+
+    @abstractmethod
+    def bprop(self, plan: Emitter) -> None:
+        """Emit the steps that compute the gradients of inputs and weights from the output's gradient."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+def images(layer: Layer, index: int, channels: int, report: LayerReport, key: str = "channels") -> Maps | None:
+    """Input `index` read as `channels` maps; an error is reported if it cannot be."""
+    shape = layer.input_shapes[index]
+    maps = shape.as_maps(channels)
+    if maps is None:
+        source = layer.inputs[index]
+        report.error(
+            f"expected the number of channels of input '{source}', found {channels}: its {_describe(shape)} cannot be "
+            f"read as {channels} maps",
+            key,
+        )
+    return maps
+
+
+def _describe(shape: Shape) -> str:
+    return f"{shape.features} outputs" + (f" ({shape.maps})" if shape.maps else "")

@@ -1,0 +1,101 @@
+"""What layers with weights have in common: initial values, sharing, learning rates."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from typing import ClassVar
+
+from convnet.config.keys import Ignored, Key
+from convnet.config.kinds import Custom, Float, FunctionCall
+from convnet.layers.base import UNLIMITED, Layer
+from convnet.layers.emitter import Emitter
+from convnet.weights.parameter import Matrix
+from convnet.weights.schedule import parse_schedule
+
+SCHEDULE = Custom("a rate: a number of at least 0, or const, linear, exp or dexp[base=...;tgtFactor=...]", parse_schedule)
+
+
+def parse_weight_source(text: str) -> list[tuple[str, int] | None]:
+    """`,other,other[2]` -> [None, ("other", 0), ("other", 2)]: one item for each input, an empty one for an own matrix.
+
+    Raises:
+        ValueError: if an item is not of the form layer or layer[index].
+    """
+    return [_source(item.strip()) for item in text.split(",")]
+
+
+def _source(item: str) -> tuple[str, int] | None:
+    match = re.fullmatch(r"([^\[\],]+?)(?:\[(\d+)\])?", item)
+    if item and not match:
+        raise ValueError(f"expected layer or layer[index], found '{item}'")
+    return (match[1], int(match[2] or 0)) if match else None
+
+
+class WeightLayer(Layer):
+    """A layer with one weight matrix for each input and one set of biases."""
+
+    needs_params = True
+    fuses_neuron = True
+    inputs_range = (1, UNLIMITED)
+
+    init_keys: ClassVar[tuple[Key, ...]] = (
+        Key("initW", Float(minimum=0), "standard deviation of the initial weights, drawn from N(0, initW^2)", default=0.01,
+            per_input=True),
+        Key("initB", Float(), "initial value of all biases", default=0.0),
+        Key("initWFunc", FunctionCall(), "a Python function func(layer, input, (rows, columns), params=[...]) that gives "
+            "all initial weight matrices as float32 arrays", default=None),
+        Key("initBFunc", FunctionCall(), "a Python function func(layer, (rows, columns), params=[...]) that gives the "
+            "initial biases as a float32 array", default=None),
+        Key("weightSource", Custom("layer or layer[index] for each input, nothing for an own matrix", parse_weight_source),
+            "whose weight matrix each input uses", default=None),
+    )  # fmt: skip
+    params: ClassVar[tuple[Key, ...]] = (
+        Key("epsW", SCHEDULE, "learning rate of the weights", per_input=True),
+        Key("epsB", SCHEDULE, "learning rate of the biases"),
+        Key("momW", Float(minimum=0), "momentum of the weights", per_input=True),
+        Key("momB", Float(minimum=0), "momentum of the biases"),
+        Key("wc", Float(minimum=0), "weight decay: each update takes epsW * wc * weight away", default=0.0,
+            per_input=True),
+        Key("wball", Float(minimum=0), "if above 0, the L2 norm that the weights of each filter are scaled to after an "
+            "update (local layers: scaled down to)", default=0.0, per_input=True),
+    )  # fmt: skip
+    ignored: ClassVar[tuple[Ignored, ...]] = (
+        Ignored("superEps", "cuda-convnet2 read it but never used it"),
+        Ignored("superMom", "cuda-convnet2 read it but never used it"),
+        Ignored("updatePeriod", "weights are updated after every minibatch"),
+    )
+
+    @abstractmethod
+    def _fprop_input(self, plan: Emitter, index: int, **last: object) -> None:
+        """Emit the step that adds input `index` to the output."""
+
+    def fprop(self, plan: Emitter, *, training: bool) -> None:
+        """Add up the inputs; biases and neuron go with the last one."""
+        for index in range(len(self.inputs)):
+            last = index == len(self.inputs) - 1
+            self._fprop_input(
+                plan,
+                index,
+                bias=plan.biases() if last else None,
+                neuron=plan.fused_neuron if last else None,
+                accumulate=index > 0,
+            )
+
+    def bprop(self, plan: Emitter) -> None:
+        """Gradients of the biases, then of each matrix and each input."""
+        biases = plan.biases_grad()
+        if biases is not None:
+            gradient = plan.output_grad().rows(biases.tensor.memory.numbers)
+            plan.emit("bias.bprop", gradient, biases.tensor, accumulate=biases.accumulate)
+        for index in range(len(self.inputs)):
+            self._bprop_input(plan, index)
+
+    @abstractmethod
+    def _bprop_input(self, plan: Emitter, index: int) -> None:
+        """Emit the gradients of matrix `index` and of input `index`."""
+
+    @property
+    @abstractmethod
+    def weights(self) -> list[Matrix]:
+        """The weight matrices, one for each input."""

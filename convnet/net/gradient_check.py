@@ -1,0 +1,84 @@
+"""Compares a net's gradients with numeric ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from convnet.net.convnet import Array, ConvNet
+from convnet.weights.parameter import Parameter
+
+_STEPS = (1e-4, 1e-5, 1e-6)
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """The derivative of the objective along a random direction of one parameter (or of a data layer), computed twice."""
+
+    name: str
+    analytic: float
+    numeric: float
+
+    @property
+    def error(self) -> float:
+        """|analytic - numeric| / max(|analytic|, |numeric|); 0 if both are 0."""
+        largest = max(abs(self.analytic), abs(self.numeric))
+        return abs(self.analytic - self.numeric) / largest if largest else 0.0
+
+
+def check_gradients(net: ConvNet, data: Sequence[Array], seed: int = 0) -> Iterator[GradientCheck]:
+    """Check every parameter that learns, and every data layer whose gradient the net computes.
+
+    net: of type float64. data: one minibatch. The objective is the sum of coeff * cost over all cases and costs; its
+    numeric derivative is (E(w + h r) - E(w - h r)) / 2h along random normal r. Kinks (relu, max) near w spoil large h,
+    rounding spoils small h, so several h are tried and the best counts.
+    """
+    generator = np.random.default_rng(seed)
+    net.compute_gradients(data)
+    learning = [parameter for parameter in net.graph.parameters if parameter.learns]
+    gradients = {parameter: net.store.get("gradients", parameter) for parameter in learning}
+    inputs = _data_gradients(net, len(data[0]))
+    for parameter, gradient in gradients.items():
+        weights = net.store.get("weights", parameter)
+        yield _check(parameter.name, weights, gradient, generator, partial(_with_weights, net, data, parameter))
+    for index, (name, gradient) in inputs.items():
+        yield _check(name, data[index], gradient, generator, partial(_with_data, net, data, index))
+
+
+def _data_gradients(net: ConvNet, cases: int) -> dict[int, tuple[str, Array]]:
+    """By index into the data: the first data layer that shows it, and the sum of the gradients of all that do."""
+    found: dict[int, tuple[str, Array]] = {}
+    for name in [node.name for node in net.graph.data if node.name in net.bound.plan.gradients]:
+        index, gradient = net.graph[name].layer.values["dataIdx"], net.input_gradient(name, cases)
+        first, total = found.get(index, (name, np.zeros_like(gradient)))
+        found[index] = (first, total + gradient)
+    return found
+
+
+def _check(
+    name: str, values: Array, gradient: Array, generator: np.random.Generator, objective: Callable[[Array], float]
+) -> GradientCheck:
+    direction = generator.standard_normal(values.shape)
+    analytic = float((gradient.reshape(values.shape) * direction).sum())
+    slopes = [
+        (objective(values + step * direction) - objective(values - step * direction)) / (2 * step) for step in _STEPS
+    ]
+    objective(values)  # puts the weights back
+    return min((GradientCheck(name, analytic, slope) for slope in slopes), key=lambda check: check.error)
+
+
+def _with_weights(net: ConvNet, data: Sequence[Array], parameter: Parameter, values: Array) -> float:
+    net.store.set("weights", parameter, values)
+    return _objective(net, data)
+
+
+def _with_data(net: ConvNet, data: Sequence[Array], index: int, values: Array) -> float:
+    return _objective(net, [*data[:index], values, *data[index + 1 :]])
+
+
+def _objective(net: ConvNet, data: Sequence[Array]) -> float:
+    costs = net.compute_costs(data)
+    return sum(layer.coefficient * costs[layer.name]["cost"] for layer in net.graph.costs)

@@ -1,0 +1,40 @@
+"""Gives the weights of a net their initial values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convnet.graph.layer_graph import LayerGraph, Node
+from convnet.weights.initial import Array, biases_from_function, normal, weights_from_function
+from convnet.weights.store import WeightStore
+
+
+def initialize(graph: LayerGraph, store: WeightStore, seed: int) -> None:
+    """Set all weights and biases as the layer file says.
+
+    Raises:
+        ConvnetError: if an initWFunc or initBFunc is not there or gives something else than expected.
+    """
+    for node in graph.nodes:
+        for index, values in enumerate(_weights(node, seed)):
+            if node.parameters[index].layer == node.name and node.parameters[index].index == index:
+                store.set("weights", node.parameters[index], values)
+        if None in node.parameters:
+            store.set("weights", node.parameters[None], _biases(node))
+
+
+def _weights(node: Node, seed: int) -> list[Array]:
+    layer = node.layer
+    if layer.values.get("initWFunc"):
+        return weights_from_function(layer.values["initWFunc"], layer.name, [m.shape for m in layer.weights])
+    return [
+        normal(seed, layer.name, index, matrix.shape, layer.values["initW"][index])
+        for index, matrix in enumerate(layer.weights)
+    ]
+
+
+def _biases(node: Node) -> Array:
+    layer, shape = node.layer, node.parameters[None].matrix.shape
+    if layer.values.get("initBFunc"):
+        return biases_from_function(layer.values["initBFunc"], layer.name, shape)
+    return np.full(shape, layer.values["initB"], np.float32)

@@ -1,0 +1,106 @@
+"""Response normalization across maps, on the CPU.
+
+Blocks of pixels are laid out as strips: the channels of one pixel, size - 1 zeros, the channels of the next, and so on.
+A sum over a window is then a sum of shifted strips, in loops as long as a strip, whatever the number of channels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.jit import kernel
+from convnet.ops.rnorm import Normalization
+from convnet.ops.rnorm.cpu_power import gradient, invert, product, pull, raise_to_power
+from convnet.ops.rnorm.cpu_window import sliding_sums
+
+_STRIP = 512  # elements: a few strips fit into the first cache
+
+
+def fprop(dev: CpuDevice, x: Array, y: Array, norm: Normalization) -> Launch:
+    """y = x * d^-power."""
+    block, items = _blocks(x, norm.size)
+    return dev.parallel(
+        _fprop, items, _pixels(x), _pixels(y), block, norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked
+    )
+
+
+def bprop(dev: CpuDevice, dy: Array, x: Array, dx: Array, norm: Normalization, *, accumulate: bool) -> Launch:
+    """dx (+)= the gradient of fprop."""
+    block, items = _blocks(x, norm.size)
+    return dev.parallel(
+        _bprop, items, _pixels(dy), _pixels(x), _pixels(dx), block,
+        norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked, accumulate,
+    )  # fmt: skip
+
+
+def _pixels(maps: Array) -> Array:
+    """(n, y, x, channel) seen as (n*y*x, channel)."""
+    return maps.reshape(-1, maps.shape[3], copy=False)
+
+
+def _blocks(x: Array, size: int) -> tuple[int, int]:
+    """How many pixels one strip takes, and how many strips there are."""
+    cases, height, width, channels = x.shape
+    block = max(1, _STRIP // (channels + size - 1))
+    return block, -(-cases * height * width // block)
+
+
+@kernel
+def _fprop(
+    start: int, stop: int, x: Array, y: Array,
+    block: int, size: int, alpha: float, power: float, min_div: float, blocked: bool,
+) -> None:  # fmt: skip
+    """Items are blocks of pixels."""
+    strip, squares = _strip(x, block, size, size // 2)
+    inverse = np.empty_like(squares)
+    factor = np.empty_like(squares)
+    for item in range(start, stop):
+        here = slice(item * block, (item + 1) * block)
+        product(x[here], x[here], squares)
+        _window_sums(strip, squares, size, blocked, inverse)
+        invert(inverse.reshape(-1), alpha, min_div)
+        raise_to_power(inverse.reshape(-1), power, factor.reshape(-1))
+        product(x[here], factor, y[here])
+
+
+@kernel
+def _bprop(
+    start: int, stop: int, dy: Array, x: Array, dx: Array,
+    block: int, size: int, alpha: float, power: float, min_div: float, blocked: bool, accumulate: bool,
+) -> None:  # fmt: skip
+    """Items are blocks of pixels. A channel is in the windows that begin size - 1 - size // 2 before it."""
+    strip, squares = _strip(x, block, size, size // 2)
+    pull_strip, pulls = _strip(x, block, size, size - 1 - size // 2)
+    sums = np.empty_like(squares)
+    factor = np.empty_like(squares)
+    for item in range(start, stop):
+        here = slice(item * block, (item + 1) * block)
+        product(x[here], x[here], squares)
+        _window_sums(strip, squares, size, blocked, sums)
+        invert(sums.reshape(-1), alpha, min_div)
+        raise_to_power(sums.reshape(-1), power, factor.reshape(-1))
+        pull(dy[here], x[here], sums, factor, pulls)
+        _window_sums(pull_strip, pulls, size, blocked, sums)
+        gradient(dy[here], x[here], factor, sums, -2 * alpha * power, accumulate, dx[here])
+
+
+@kernel
+def _strip(x: Array, block: int, size: int, before: int) -> tuple[Array, Array]:
+    """A strip of zeros, and its view as (pixel, channel and gap), in which channel 0 has `before` zeros before it."""
+    pitch = x.shape[1] + size - 1
+    strip = np.zeros(block * pitch + size - 1, x.dtype)
+    return strip, strip[before : before + block * pitch].reshape(block, pitch)
+
+
+@kernel
+def _window_sums(strip: Array, pixels: Array, size: int, blocked: bool, sums: Array) -> None:
+    """sums (pixel, channel and gap) = the sum over the window of each element; pixels: the view of the strip."""
+    if not blocked:
+        sliding_sums(strip, 1, size, sums.reshape(-1))
+        return
+    channels = pixels.shape[1] - size + 1
+    for pixel in range(len(pixels)):
+        for first in range(0, channels, size):
+            block = slice(first, min(first + size, channels))
+            sums[pixel, block] = pixels[pixel, block].sum()

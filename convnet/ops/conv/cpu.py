@@ -1,0 +1,174 @@
+"""Convolution on the CPU: a block of windows at a time, laid out as a matrix and multiplied while it is in the cache."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.jit import kernel
+from convnet.ops.bias.cpu import sum_rows
+from convnet.ops.conv import ConvGeometry
+from convnet.ops.conv.cpu_products import BLOCK, gradients_by_filters, windows_by_filters, windows_by_gradients
+from convnet.ops.conv.cpu_windows import Windows, add, gather, padded, scatter, windows
+from convnet.ops.neuron import NeuronFunction
+from convnet.ops.neuron.cpu import apply
+
+_PARTS = 8  # partial sums of the filters' gradient, whatever the number of threads
+_IDENT = NeuronFunction("ident")
+
+
+def weights_to_memory(w: Array, geometry: ConvGeometry) -> Array:
+    """Rows from cuda-convnet's order (channel, y, x) to ours (y, x, channel)."""
+    size = geometry.filter_size
+    parts = w.reshape(geometry.filter_channels, size, size, geometry.filters)
+    return np.ascontiguousarray(parts.transpose(1, 2, 0, 3)).reshape(w.shape)
+
+
+def weights_from_memory(w: Array, geometry: ConvGeometry) -> Array:
+    """Rows from our order (y, x, channel) to cuda-convnet's (channel, y, x)."""
+    size = geometry.filter_size
+    parts = w.reshape(size, size, geometry.filter_channels, geometry.filters)
+    return np.ascontiguousarray(parts.transpose(2, 0, 1, 3)).reshape(w.shape)
+
+
+def fprop(
+    dev: CpuDevice, x: Array, w: Array, bias: Array | None, y: Array, geometry: ConvGeometry, *, accumulate: bool,
+    neuron: NeuronFunction | None,
+) -> Launch:  # fmt: skip
+    """y = f(conv(x) [+ y] [+ bias])."""
+    n = check_shapes(x, w, y, geometry)
+    if bias is not None and bias.shape not in ((geometry.filters,), (geometry.modules * geometry.filters,)):
+        raise ValueError(f"conv: bias of shape {bias.shape} for {geometry}")
+    f, real = neuron or _IDENT, y.dtype.type
+    positions = n * geometry.modules
+    return dev.parallel(
+        _fprop, -(-positions // BLOCK), x.reshape(-1), w.reshape(-1), np.empty(0, y.dtype) if bias is None else bias,
+        y.reshape(-1), windows(geometry), geometry.groups, geometry.filters, positions, accumulate, f.code, real(f.a),
+        real(f.b),
+    )  # fmt: skip
+
+
+def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: ConvGeometry, *, accumulate: bool) -> Launch:
+    """dx (+)= the gradient; one item is one case."""
+    n = check_shapes(dx, w, dy, geometry)
+    transposed = dev.workspace.reserve((w.size,), w.dtype)
+    transpose = dev.parallel(_transpose, 1, w, transposed)
+    gradients = dev.parallel(
+        _bprop_acts, n, dy.reshape(-1), transposed, dx.reshape(-1), windows(geometry), geometry.groups,
+        geometry.filters, accumulate,
+    )  # fmt: skip
+
+    def launch() -> None:
+        transpose()
+        gradients()
+
+    return launch
+
+
+def bprop_weights(
+    dev: CpuDevice, x: Array, dy: Array, dw: Array, geometry: ConvGeometry, *, accumulate: bool
+) -> Launch:
+    """dw (+)= the gradient: partial sums over fixed ranges of cases, then their sum."""
+    n = check_shapes(x, dw, dy, geometry)
+    parts = min(_PARTS, n)
+    partial = dev.workspace.reserve((parts * dw.size,), dw.dtype)
+    sums = dev.parallel(
+        _bprop_weights, parts, x.reshape(-1), dy.reshape(-1), partial, windows(geometry), geometry.groups,
+        geometry.filters, n, parts,
+    )  # fmt: skip
+    total = sum_rows(dev, partial, parts, dw.reshape(-1), accumulate=accumulate)
+
+    def launch() -> None:
+        sums()
+        total()
+
+    return launch
+
+
+def check_shapes(x: Array, w: Array, y: Array, geometry: ConvGeometry) -> int:
+    """The number of cases. Raises ValueError unless x, w and y are what the geometry says."""
+    n, (channels, height, width) = x.shape[0], geometry.maps
+    expected = (
+        (n, height, width, channels),
+        geometry.weights,
+        (n, geometry.modules_y, geometry.modules_x, geometry.filters),
+    )
+    if (x.shape, w.shape, y.shape) != expected:
+        raise ValueError(f"{type(geometry).__name__}: x {x.shape}, w {w.shape}, y {y.shape}; expected {expected}")
+    return n
+
+
+@kernel
+def _fprop(
+    start: int, stop: int, x: Array, w: Array, bias: Array, y: Array, g: Windows, groups: int, filters: int,
+    positions: int, accumulate: bool, code: int, fa: float, fb: float,
+) -> None:  # fmt: skip
+    """Blocks start..stop of positions."""
+    rows, width = g.size * g.size * g.filter_channels, filters // groups
+    step = padded(rows)
+    patches = np.empty(BLOCK * step, y.dtype)
+    for first in range(start * BLOCK, min(positions, stop * BLOCK), BLOCK):
+        count = min(BLOCK, positions - first)
+        for group in range(groups):
+            gather(x, g, group * g.filter_channels, first, 1, count, patches)
+            windows_by_filters(patches, step, count, rows, w[group * width :], filters, width, accumulate,
+                               y[first * filters + group * width :], filters)  # fmt: skip
+        add_bias(bias, y, first, count, filters)
+        apply(code, fa, fb, y, first * filters, (first + count) * filters)
+
+
+@kernel
+def add_bias(bias: Array, y: Array, first: int, count: int, filters: int) -> None:
+    """Add the bias, if there is one, to `count` positions; it repeats after its own length."""
+    for position in range(first, first + count if bias.size else first):
+        at = position * filters
+        add(y, at, bias, at % bias.size, filters)
+
+
+@kernel
+def _transpose(start: int, stop: int, w: Array, transposed: Array) -> None:
+    """transposed, as (filters, rows), = w (rows, filters), in one go: `start` and `stop` are 0 and 1."""
+    rows, filters = w.shape
+    for f in range(filters):
+        for row in range(rows):
+            transposed[f * rows + row] = w[row, f]
+
+
+@kernel
+def _bprop_acts(
+    start: int, stop: int, dy: Array, w: Array, dx: Array, g: Windows, groups: int, filters: int, accumulate: bool
+) -> None:
+    """Cases start..stop; w is transposed."""
+    rows, width = g.size * g.size * g.filter_channels, filters // groups
+    modules, features = g.modules_y * g.modules_x, g.height * g.width * g.channels
+    step = padded(rows)
+    patches = np.empty(BLOCK * step, dx.dtype)
+    if not accumulate:
+        dx[start * features : stop * features] = 0
+    for case in range(start, stop):
+        for first in range(case * modules, (case + 1) * modules, BLOCK):
+            count = min(BLOCK, (case + 1) * modules - first)
+            for group in range(groups):
+                gradients_by_filters(dy[first * filters + group * width :], filters, count, w[group * width * rows :],
+                                     True, rows, width, rows, patches, step)  # fmt: skip
+                scatter(patches, g, group * g.filter_channels, first, 1, count, dx)
+
+
+@kernel
+def _bprop_weights(
+    start: int, stop: int, x: Array, dy: Array, partial: Array, g: Windows, groups: int, filters: int, cases: int,
+    parts: int,
+) -> None:  # fmt: skip
+    """Partial sums start..stop, each over its own range of cases."""
+    rows, width = g.size * g.size * g.filter_channels, filters // groups
+    modules = g.modules_y * g.modules_x
+    step = padded(rows)
+    patches = np.empty(BLOCK * step, dy.dtype)
+    for part in range(start, stop):
+        begin, end = cases * part // parts * modules, cases * (part + 1) // parts * modules
+        for first in range(begin, end, BLOCK):
+            count = min(BLOCK, end - first)
+            for group in range(groups):
+                gather(x, g, group * g.filter_channels, first, 1, count, patches)
+                windows_by_gradients(patches, step, count, rows, dy[first * filters + group * width :], filters, width,
+                                     first > begin, partial[part * rows * filters + group * width :], filters)  # fmt: skip

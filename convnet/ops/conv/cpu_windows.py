@@ -1,0 +1,126 @@
+"""Windows of maps laid out as rows of a matrix ("im2col"), and rows added back onto maps ("col2im")."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from convnet.backends.cpu.device import Array
+from convnet.backends.cpu.jit import kernel
+from convnet.ops.conv import ConvGeometry
+
+
+class Windows(NamedTuple):
+    """The numbers of a ConvGeometry that kernels need.
+
+    A position is a number that counts (case, module y, module x).
+    """
+
+    height: int
+    width: int
+    channels: int
+    size: int
+    padding: int
+    stride: int
+    modules_y: int
+    modules_x: int
+    filter_channels: int
+
+
+def windows(geometry: ConvGeometry) -> Windows:
+    """The geometry for kernels."""
+    channels, height, width = geometry.maps
+    return Windows(height, width, channels, geometry.filter_size, geometry.padding, geometry.stride,
+                   geometry.modules_y, geometry.modules_x, geometry.filter_channels)  # fmt: skip
+
+
+@intrinsic
+def copy(typing_context: Any, target: Any, at: Any, source: Any, start: Any, count: Any) -> Any:
+    """target[at:at + count] = source[start:start + count] for one-dimensional contiguous arrays, by memcpy.
+
+    The runs copied here are often shorter than what a vectorised loop takes in one step.
+    """
+    signature = types.void(target, types.intp, source, types.intp, types.intp)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def element(position: int) -> Any:
+            array = cgutils.create_struct_proxy(signature.args[position])(context, builder, arguments[position])
+            return builder.gep(array.data, [arguments[position + 1]])
+
+        size = context.get_abi_sizeof(context.get_data_type(target.dtype))
+        cgutils.raw_memcpy(builder, element(0), element(2), arguments[4], size)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@kernel
+def add(target: Array, at: int, source: Array, start: int, count: int) -> None:
+    """target[at:at + count] += source[start:start + count]."""
+    to, number = target[at : at + count], source[start : start + count]
+    for i in range(count):
+        to[i] += number[i]
+
+
+@kernel
+def padded(rows: int) -> int:
+    """Numbers from one window to the next: an odd number of cache lines, so that windows do not share few cache sets."""
+    return (rows + 15) // 16 // 2 * 32 + 16
+
+
+@kernel
+def corner(position: int, g: Windows) -> tuple[int, int, int]:
+    """Case, top and left of a position's window; top and left may lie outside the image."""
+    rest, module_x = divmod(position, g.modules_x)
+    case, module_y = divmod(rest, g.modules_y)
+    return case, module_y * g.stride - g.padding, module_x * g.stride - g.padding
+
+
+@kernel
+def gather(x: Array, g: Windows, first_channel: int, start: int, every: int, count: int, patches: Array) -> None:
+    """patches[i] = the window of position start + i * every, for i below count; zeros outside the image."""
+    channels = g.filter_channels
+    run = g.size * channels
+    step = padded(g.size * run)
+    for i in range(count):
+        case, top, left = corner(start + i * every, g)
+        first = min(g.size, max(0, -left))  # pixels first..last of each of the window's rows lie inside the image
+        last = max(first, min(g.size, g.width - left))
+        for j in range(g.size):
+            to = i * step + j * run
+            if not 0 <= top + j < g.height:
+                patches[to : to + run] = 0
+                continue
+            pixel = (case * g.height + top + j) * g.width + left
+            if first > 0:
+                patches[to : to + first * channels] = 0
+            if channels == g.channels:
+                copy(patches, to + first * channels, x, (pixel + first) * channels, (last - first) * channels)
+            else:
+                for k in range(first, last):
+                    copy(patches, to + k * channels, x, (pixel + k) * g.channels + first_channel, channels)
+            if last < g.size:
+                patches[to + last * channels : to + run] = 0
+
+
+@kernel
+def scatter(patches: Array, g: Windows, first_channel: int, start: int, every: int, count: int, x: Array) -> None:
+    """x += the windows of the positions start + i * every, the reverse of `gather`."""
+    channels = g.filter_channels
+    run = g.size * channels
+    step = padded(g.size * run)
+    for i in range(count):
+        case, top, left = corner(start + i * every, g)
+        first = min(g.size, max(0, -left))
+        last = max(first, min(g.size, g.width - left))
+        for j in range(max(0, -top), min(g.size, g.height - top)):
+            at = i * step + j * run
+            pixel = (case * g.height + top + j) * g.width + left
+            if channels == g.channels:
+                add(x, (pixel + first) * channels, patches, at + first * channels, (last - first) * channels)
+            else:
+                for k in range(first, last):
+                    add(x, (pixel + k) * g.channels + first_channel, patches, at + k * channels, channels)

@@ -1,0 +1,84 @@
+"""Operations element by element on the CPU, in blocks of fixed size."""
+
+from __future__ import annotations
+
+from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.jit import kernel
+
+_BLOCK = 4096  # elements: a few blocks fit into the first cache
+
+
+def scale(dev: CpuDevice, x: Array, y: Array, *, coeff: float, accumulate: bool) -> Launch:
+    """y (+)= coeff * x."""
+    return dev.parallel(_scale, _blocks(x), _flat(x), _flat(y), coeff, accumulate)
+
+
+def fprop_max(dev: CpuDevice, xs: list[Array], y: Array) -> Launch:
+    """y = the largest of the inputs, of which there are at least two."""
+    return dev.parallel(_fprop_max, _blocks(y), tuple(_flat(x) for x in xs), _flat(y))
+
+
+def bprop_max(dev: CpuDevice, dy: Array, x: Array, y: Array, dx: Array, *, accumulate: bool) -> Launch:
+    """dx (+)= dy where x equals y."""
+    return dev.parallel(_bprop_max, _blocks(y), _flat(dy), _flat(x), _flat(y), _flat(dx), accumulate)
+
+
+def _flat(array: Array) -> Array:
+    return array.reshape(-1, copy=False)
+
+
+def _blocks(array: Array) -> int:
+    return -(-array.size // _BLOCK)
+
+
+@kernel
+def _scale(start: int, stop: int, x: Array, y: Array, coeff: float, accumulate: bool) -> None:
+    """Items are blocks, here as below."""
+    factor = y.dtype.type(coeff)
+    for item in range(start, stop):
+        source, target = _block(x, item), _block(y, item)
+        for i in range(target.size):
+            value = factor * source[i]
+            target[i] = target[i] + value if accumulate else value
+
+
+@kernel
+def _fprop_max(start: int, stop: int, xs: tuple[Array, ...], y: Array) -> None:
+    for item in range(start, stop):
+        _larger(_block(xs[0], item), _block(xs[1], item), _block(y, item))
+        for k in range(2, len(xs)):
+            _raise_to(_block(xs[k], item), _block(y, item))
+
+
+@kernel
+def _bprop_max(start: int, stop: int, dy: Array, x: Array, y: Array, dx: Array, accumulate: bool) -> None:
+    for item in range(start, stop):
+        _where_equal(_block(dy, item), _block(x, item), _block(y, item), _block(dx, item), accumulate)
+
+
+@kernel
+def _block(array: Array, item: int) -> Array:
+    return array[item * _BLOCK : (item + 1) * _BLOCK]
+
+
+@kernel
+def _larger(a: Array, b: Array, y: Array) -> None:
+    """y = the larger of a and b."""
+    for i in range(y.size):
+        y[i] = a[i] if a[i] >= b[i] or a[i] != a[i] else b[i]
+
+
+@kernel
+def _raise_to(x: Array, y: Array) -> None:
+    """y = the larger of y and x."""
+    for i in range(y.size):
+        y[i] = y[i] if y[i] >= x[i] or y[i] != y[i] else x[i]
+
+
+@kernel
+def _where_equal(dy: Array, x: Array, y: Array, dx: Array, accumulate: bool) -> None:
+    """dx (+)= dy where x equals y, else 0."""
+    zero = dx.dtype.type(0)
+    for i in range(dx.size):
+        value = dy[i] if x[i] == y[i] else zero
+        dx[i] = dx[i] + value if accumulate else value

@@ -1,0 +1,59 @@
+"""Changes of memory order on the CPU: transpositions of (pixel, channel) in square tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.jit import kernel
+from convnet.shape import Maps
+
+_TILE = 16  # elements: a cache line of float32
+
+
+def convert(
+    dev: CpuDevice, src: Array, src_maps: Maps | None, dst: Array, dst_maps: Maps | None, *, accumulate: bool
+) -> Launch:
+    """dst (+)= src, feature by feature."""
+    cases = len(src)
+    return dev.parallel(
+        _convert, cases, src.reshape(cases, -1, copy=False), _channels(src_maps),
+        dst.reshape(cases, -1, copy=False), _channels(dst_maps), accumulate,
+    )  # fmt: skip
+
+
+def _channels(maps: Maps | None) -> int:
+    """The channels of maps; 1 for everything that lies in feature order, as maps of one channel do."""
+    return maps.channels if maps and maps.pixels > 1 else 1
+
+
+@kernel
+def _convert(
+    start: int, stop: int, src: Array, src_channels: int, dst: Array, dst_channels: int, accumulate: bool
+) -> None:
+    """Items are cases. One channel means feature order."""
+    features = src.shape[1]
+    ordered = np.empty(features, src.dtype)
+    for case in range(start, stop):
+        if src_channels == dst_channels:
+            _transpose(src[case], 1, dst[case], accumulate)
+        elif src_channels == 1:
+            _transpose(src[case], features // dst_channels, dst[case], accumulate)
+        elif dst_channels == 1:
+            _transpose(src[case], src_channels, dst[case], accumulate)
+        else:
+            _transpose(src[case], src_channels, ordered, False)
+            _transpose(ordered, features // dst_channels, dst[case], accumulate)
+
+
+@kernel
+def _transpose(src: Array, columns: int, dst: Array, accumulate: bool) -> None:
+    """dst (columns, rows) (+)= the transpose of src (rows, columns)."""
+    rows = src.size // columns
+    for top in range(0, rows, _TILE):
+        for left in range(0, columns, _TILE):
+            for column in range(left, min(left + _TILE, columns)):
+                target = dst[column * rows : (column + 1) * rows]
+                for row in range(top, min(top + _TILE, rows)):
+                    value = src[row * columns + column]
+                    target[row] = target[row] + value if accumulate else value

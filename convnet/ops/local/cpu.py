@@ -1,0 +1,140 @@
+"""Locally connected filters on the CPU: for each module, the windows of many cases times the module's filters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.jit import kernel
+from convnet.ops.conv.cpu import add_bias, check_shapes
+from convnet.ops.conv.cpu_products import BLOCK, gradients_by_filters, windows_by_filters, windows_by_gradients
+from convnet.ops.conv.cpu_windows import Windows, gather, padded, scatter, windows
+from convnet.ops.local import LocalGeometry
+from convnet.ops.neuron import NeuronFunction
+from convnet.ops.neuron.cpu import apply
+
+# Cases whose gradients one item of `bprop_acts` adds up, and the items wanted of a small minibatch: more cases make
+# wider products, but all filters are read once for each item.
+_CASES = 32
+_ITEMS = 8
+
+_IDENT = NeuronFunction("ident")
+
+
+def weights_to_memory(w: Array, geometry: LocalGeometry) -> Array:
+    """Rows from cuda-convnet's order (module, channel, y, x) to ours (module, y, x, channel)."""
+    size = geometry.filter_size
+    parts = w.reshape(geometry.modules, geometry.filter_channels, size, size, geometry.filters)
+    return np.ascontiguousarray(parts.transpose(0, 2, 3, 1, 4)).reshape(w.shape)
+
+
+def weights_from_memory(w: Array, geometry: LocalGeometry) -> Array:
+    """Rows from our order (module, y, x, channel) to cuda-convnet's (module, channel, y, x)."""
+    size = geometry.filter_size
+    parts = w.reshape(geometry.modules, size, size, geometry.filter_channels, geometry.filters)
+    return np.ascontiguousarray(parts.transpose(0, 3, 1, 2, 4)).reshape(w.shape)
+
+
+def fprop(
+    dev: CpuDevice, x: Array, w: Array, bias: Array | None, y: Array, geometry: LocalGeometry, *, accumulate: bool,
+    neuron: NeuronFunction | None,
+) -> Launch:  # fmt: skip
+    """y = f(local(x) [+ y] [+ bias])."""
+    n = check_shapes(x, w, y, geometry)
+    if bias is not None and bias.shape != (geometry.modules * geometry.filters,):
+        raise ValueError(f"local: bias of shape {bias.shape} for {geometry}")
+    f, real = neuron or _IDENT, y.dtype.type
+    return dev.parallel(
+        _fprop, geometry.modules, x.reshape(-1), w.reshape(-1), np.empty(0, y.dtype) if bias is None else bias,
+        y.reshape(-1), windows(geometry), geometry.groups, geometry.filters, n, accumulate, f.code, real(f.a),
+        real(f.b),
+    )  # fmt: skip
+
+
+def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: LocalGeometry, *, accumulate: bool) -> Launch:
+    """dx (+)= the gradient; one item is some cases, because the windows of modules overlap."""
+    n = check_shapes(dx, w, dy, geometry)
+    cases = min(_CASES, -(-n // _ITEMS))
+    return dev.parallel(
+        _bprop_acts, -(-n // cases), dy.reshape(-1), w.reshape(-1), dx.reshape(-1), windows(geometry), geometry.groups,
+        geometry.filters, n, cases, accumulate,
+    )  # fmt: skip
+
+
+def bprop_weights(
+    dev: CpuDevice, x: Array, dy: Array, dw: Array, geometry: LocalGeometry, *, accumulate: bool
+) -> Launch:
+    """dw (+)= the gradient; one item is one module."""
+    n = check_shapes(x, dw, dy, geometry)
+    return dev.parallel(
+        _bprop_weights, geometry.modules, x.reshape(-1), dy.reshape(-1), dw.reshape(-1), windows(geometry),
+        geometry.groups, geometry.filters, n, accumulate,
+    )  # fmt: skip
+
+
+@kernel
+def _fprop(
+    start: int, stop: int, x: Array, w: Array, bias: Array, y: Array, g: Windows, groups: int, filters: int, cases: int,
+    accumulate: bool, code: int, fa: float, fb: float,
+) -> None:  # fmt: skip
+    """Modules start..stop."""
+    modules, rows, width = g.modules_y * g.modules_x, g.size * g.size * g.filter_channels, filters // groups
+    step = padded(rows)
+    patches = np.empty(BLOCK * step, y.dtype)
+    for module in range(start, stop):
+        for case in range(0, cases, BLOCK):
+            count = min(BLOCK, cases - case)
+            first = case * modules + module
+            for group in range(groups):
+                gather(x, g, group * g.filter_channels, first, modules, count, patches)
+                windows_by_filters(
+                    patches, step, count, rows, w[module * rows * filters + group * width :], filters, width,
+                    accumulate, y[first * filters + group * width :], modules * filters,
+                )  # fmt: skip
+            for position in range(first, first + count * modules, modules):
+                add_bias(bias, y, position, 1, filters)
+                apply(code, fa, fb, y, position * filters, (position + 1) * filters)
+
+
+@kernel
+def _bprop_acts(
+    start: int, stop: int, dy: Array, w: Array, dx: Array, g: Windows, groups: int, filters: int, cases: int,
+    item: int, accumulate: bool,
+) -> None:  # fmt: skip
+    """Items start..stop of `item` cases each."""
+    modules, rows, width = g.modules_y * g.modules_x, g.size * g.size * g.filter_channels, filters // groups
+    features, step = g.height * g.width * g.channels, padded(rows)
+    patches = np.empty(item * step, dx.dtype)
+    for case in range(start * item, min(cases, stop * item), item):
+        count = min(item, cases - case)
+        if not accumulate:
+            dx[case * features : (case + count) * features] = 0
+        for module in range(modules):
+            first = case * modules + module
+            for group in range(groups):
+                gradients_by_filters(
+                    dy[first * filters + group * width :], modules * filters, count,
+                    w[module * rows * filters + group * width :], False, filters, width, rows, patches, step,
+                )  # fmt: skip
+                scatter(patches, g, group * g.filter_channels, first, modules, count, dx)
+
+
+@kernel
+def _bprop_weights(
+    start: int, stop: int, x: Array, dy: Array, dw: Array, g: Windows, groups: int, filters: int, cases: int,
+    accumulate: bool,
+) -> None:  # fmt: skip
+    """Modules start..stop."""
+    modules, rows, width = g.modules_y * g.modules_x, g.size * g.size * g.filter_channels, filters // groups
+    step = padded(rows)
+    patches = np.empty(BLOCK * step, dw.dtype)
+    for module in range(start, stop):
+        for case in range(0, cases, BLOCK):
+            count = min(BLOCK, cases - case)
+            first = case * modules + module
+            for group in range(groups):
+                gather(x, g, group * g.filter_channels, first, modules, count, patches)
+                windows_by_gradients(
+                    patches, step, count, rows, dy[first * filters + group * width :], modules * filters, width,
+                    accumulate or case > 0, dw[module * rows * filters + group * width :], filters,
+                )  # fmt: skip

@@ -1,0 +1,83 @@
+"""Sums over windows, for the kernels of all normalizations. A plane is one case as (y, x*channel)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convnet.backends.cpu.device import Array
+from convnet.backends.cpu.jit import kernel
+from convnet.ops.rnorm.cpu_power import invert, pull, raise_to_power
+
+
+def planes(maps: Array) -> Array:
+    """(n, y, x, channel) seen as (n, y, x*channel)."""
+    cases, height, width, channels = maps.shape
+    return maps.reshape(cases, height, width * channels, copy=False)
+
+
+@kernel
+def sliding_sums(values: Array, step: int, size: int, sums: Array) -> None:
+    """sums[i] = values[i] + values[i + step] + ... (`size` terms); values: (size - 1) * step longer than sums."""
+    length = sums.size
+    for i in range(length):
+        sums[i] = values[i]
+    for k in range(1, size):
+        _add(values[k * step : k * step + length], sums)
+
+
+@kernel
+def box_sums(
+    plane: Array, row: int, channels: int, size: int, before: int, squared: bool, line: Array, sums: Array
+) -> None:
+    """sums = for each element of a row, the sum over the window around it (of the squares, if `squared`).
+
+    A window begins `before` pixels above and left of its element and is clipped to the plane.
+    line: scratch, (x + size - 1) * channels elements. sums: x*channel elements.
+    """
+    height, width = plane.shape
+    line[:] = 0
+    middle = line[before * channels : before * channels + width]
+    for source in range(max(0, row - before), min(height, row - before + size)):
+        if squared:
+            _add_squares(plane[source], middle)
+        else:
+            _add(plane[source], middle)
+    sliding_sums(line, channels, size, sums)
+
+
+@kernel
+def denominators(
+    plane: Array, row: int, channels: int, size: int, alpha: float, power: float, min_div: float,
+    line: Array, inverse: Array, factor: Array,
+) -> None:  # fmt: skip
+    """inverse = 1 / d and factor = d^-power of a row, where d sums squares of the plane. line as for box_sums."""
+    box_sums(plane, row, channels, size, size // 2, True, line, inverse)
+    invert(inverse, alpha, min_div)
+    raise_to_power(inverse, power, factor)
+
+
+@kernel
+def pulls_of(
+    dy: Array, x: Array, summed: Array, factor: Array, pulls: Array,
+    channels: int, size: int, alpha: float, power: float, min_div: float,
+) -> None:  # fmt: skip
+    """factor = d^-power and pulls = dy * x * d^(-power-1) of one case, where d sums squares of `summed`."""
+    height, width = x.shape
+    line = np.empty(width + (size - 1) * channels, x.dtype)
+    inverse = np.empty((1, width), x.dtype)
+    for row in range(height):
+        here = slice(row, row + 1)
+        denominators(summed, row, channels, size, alpha, power, min_div, line, inverse[0], factor[row])
+        pull(dy[here], x[here], inverse, factor[here], pulls[here])
+
+
+@kernel
+def _add(values: Array, sums: Array) -> None:
+    for i in range(sums.size):
+        sums[i] += values[i]
+
+
+@kernel
+def _add_squares(values: Array, sums: Array) -> None:
+    for i in range(sums.size):
+        sums[i] += values[i] * values[i]

@@ -1,0 +1,87 @@
+"""The step of learning on the CPU, in parallel over blocks of fixed size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.jit import kernel
+
+_BLOCK = 8192  # weights
+_COLUMNS = 128  # of wball: what is summed at a time, a few cache lines of each row
+
+
+def momentum(dev: CpuDevice, w: Array, inc: Array, g: Array, *, offsets: Array, rates: Array) -> Launch:
+    """inc = mom * inc - eps * g / N - eps * wc * w; w += inc. w, inc, g: 1-D, of one length.
+
+    offsets: (s, 2) int64, the bounds of the segments. rates: (s, 4) float64, read at each launch: eps, mom, wc, 1/N.
+    """
+    if not w.shape == inc.shape == g.shape == (w.size,):
+        raise ValueError(f"momentum: w, inc, g of shapes {w.shape}, {inc.shape}, {g.shape}")
+    if offsets.shape != (len(rates), 2) or rates.shape != (len(offsets), 4):
+        raise ValueError(f"momentum: offsets, rates of shapes {offsets.shape}, {rates.shape}")
+    if offsets.size and not 0 <= offsets.min() <= offsets.max() <= w.size:
+        raise ValueError(f"momentum: segments {offsets.min()}..{offsets.max()} of {w.size} weights")
+    blocks = _blocks(offsets)
+    return dev.parallel(_momentum, len(blocks), w, inc, g, blocks, rates)
+
+
+def _blocks(offsets: Array) -> Array:
+    """The segments cut into blocks: (blocks, 3) of segment, start, stop."""
+    blocks = [
+        (segment, first, min(first + _BLOCK, stop))
+        for segment, (start, stop) in enumerate(offsets.tolist())
+        for first in range(start, stop, _BLOCK)
+    ]
+    return np.array(blocks, np.int64).reshape(-1, 3)
+
+
+def wball(dev: CpuDevice, w: Array, *, limit: float, exact: bool, modules: int = 1) -> Launch:
+    """Rescale columns of w (rows, columns) to the norm `limit`: all if `exact`, else those that are longer."""
+    parts = w.reshape(modules, -1, w.shape[1], copy=False)
+    blocks = -(-w.shape[1] // _COLUMNS)
+    return dev.parallel(_wball, modules * blocks, parts, blocks, limit, exact)
+
+
+@kernel
+def _momentum(start: int, stop: int, w: Array, inc: Array, g: Array, blocks: Array, rates: Array) -> None:
+    for item in range(start, stop):
+        segment, first, last = blocks[item]
+        eps, mom, wc, share = rates[segment]
+        if eps == 0:
+            continue
+        keep, step, decay = w.dtype.type(mom), w.dtype.type(eps * share), w.dtype.type(eps * wc)
+        for i in range(first, last):
+            inc[i] = keep * inc[i] - step * g[i] - decay * w[i]
+            w[i] += inc[i]
+
+
+@kernel
+def _find_factors(part: Array, first: int, factors: Array, limit: float, exact: bool) -> bool:
+    """Set what the columns first.. of `part` are to be multiplied by, one for each of `factors`; whether any is not 1."""
+    factors[:] = 0.0
+    for row in range(part.shape[0]):
+        for j in range(factors.size):
+            value = np.float64(part[row, first + j])
+            factors[j] += value * value
+    found = False
+    for j in range(factors.size):
+        norm = np.sqrt(factors[j])
+        rescale = norm > limit or (exact and norm > 0)
+        factors[j] = limit / norm if rescale else 1.0
+        found |= rescale
+    return found
+
+
+@kernel
+def _wball(start: int, stop: int, parts: Array, blocks: int, limit: float, exact: bool) -> None:
+    rows, columns = parts.shape[1:]
+    memory = np.empty(_COLUMNS, np.float64)
+    for item in range(start, stop):
+        part, first = parts[item // blocks], item % blocks * _COLUMNS
+        factors = memory[: min(_COLUMNS, columns - first)]
+        if not _find_factors(part, first, factors, limit, exact):
+            continue
+        for row in range(rows):
+            for j in range(factors.size):
+                part[row, first + j] *= factors[j]

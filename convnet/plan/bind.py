@@ -1,0 +1,53 @@
+"""From a plan to something that runs: arrays in place of tensors, launches in place of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from convnet import ops
+from convnet.plan.step import Plan, Step
+from convnet.tensor import Tensor
+from convnet.weights.store import WeightStore
+
+Launch = Callable[[], None]
+
+
+class BoundPlan:
+    """A plan with memory on a device. Steps are prepared once for each number of cases that occurs, then kept."""
+
+    def __init__(self, plan: Plan, store: WeightStore) -> None:
+        self.plan, self._store = plan, store
+        self._device, self._dtype = store.device, store.dtype
+        self._arena = self._device.allocate(plan.arena * self._dtype.itemsize)
+        self._ready: dict[tuple[bool, int], list[tuple[Step, Launch]]] = {}
+
+    def program(self, *, training: bool, cases: int) -> list[tuple[Step, Launch]]:
+        """The steps of a minibatch of `cases` cases, each with its launch, in order."""
+        key = (training, cases)
+        if key not in self._ready:
+            steps = self.plan.train if training else self.plan.test
+            self._ready[key] = [(step, self._prepare(step, cases)) for step in steps]
+        return self._ready[key]
+
+    def array(self, tensor: Tensor, cases: int) -> Any:
+        """The array that stands for a tensor in a run of `cases` cases."""
+        memory, shape = tensor.memory, tensor.array_shape(cases)
+        if memory.space != "activations":
+            return self._store.array(memory.space, memory.offset, shape)
+        return self._device.array(self._arena, memory.offset * self._dtype.itemsize, shape, self._dtype)
+
+    def _prepare(self, step: Step, cases: int) -> Launch:
+        name, _, function = step.operation.partition(".")
+        operation = getattr(ops.load(name, self._device.backend), function)
+        arguments = [self._value(argument, cases) for argument in step.arguments]
+        parameters = {key: self._value(value, cases) for key, value in step.parameters.items()}
+        launch: Launch = operation(self._device, *arguments, **parameters)
+        return launch
+
+    def _value(self, value: Any, cases: int) -> Any:
+        if isinstance(value, Tensor):
+            return self.array(value, cases)
+        if isinstance(value, list):
+            return [self._value(item, cases) for item in value]
+        return value

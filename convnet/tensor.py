@@ -1,0 +1,71 @@
+"""Symbolic arrays: what layers compute with while a plan is made, before any memory exists."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from convnet.shape import Maps
+
+
+@dataclass(eq=False)
+class Memory:
+    """A block of memory on one device.
+
+    `numbers` values for each case when `per_case`, in all otherwise. A `pinned` block is never shared with another
+    one: it is written or read from outside the plan. `space` says where it lies: "activations" are laid out by the
+    plan, the other spaces are the flat arrays of a net's weights.
+    """
+
+    name: str
+    device: int
+    numbers: int
+    per_case: bool = True
+    pinned: bool = False
+    space: str = "activations"
+    offset: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A view of a block of memory: `shape` without the axis of cases, which comes first if the block is per case.
+
+    `merged` > 0 means two axes: all leading ones merged, then `merged` columns.
+    """
+
+    memory: Memory
+    shape: tuple[int, ...]
+    merged: int = field(default=0)
+
+    def rows(self, columns: int) -> Tensor:
+        """The same numbers as (rows, columns), the cases being part of the rows."""
+        return replace(self, merged=columns)
+
+    def view(self, *shape: int) -> Tensor:
+        """The same numbers of each case in another shape."""
+        return replace(self, shape=shape)
+
+    def array_shape(self, cases: int) -> tuple[int, ...]:
+        """The shape of the array that stands for this tensor in a run of `cases` cases."""
+        full = (cases, *self.shape) if self.memory.per_case else self.shape
+        return (math.prod(full) // self.merged, self.merged) if self.merged else full
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A tensor to write a gradient to, and whether to add to what it holds."""
+
+    tensor: Tensor
+    accumulate: bool
+
+
+def memory_shape(features: int, maps: Maps | None) -> tuple[int, ...]:
+    """How one case lies in memory: (y, x, channel) for maps, (feature,) otherwise."""
+    return (maps.y, maps.x, maps.channels) if maps else (features,)
+
+
+def same_order(maps: Maps | None, other: Maps | None) -> bool:
+    """Whether two readings of the same features lie in memory in the same order."""
+    if maps == other:
+        return True
+    return all(m is None or m.pixels == 1 or m.channels == 1 for m in (maps, other))

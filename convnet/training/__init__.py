@@ -1,0 +1,1 @@
+"""Training and testing: batches, the loop, checkpoints."""

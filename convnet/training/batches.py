@@ -1,0 +1,102 @@
+"""BatchManager: which data batch comes next, in the originals' words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+from convnet.data.provider import Batch, DataProvider
+from convnet.errors import ConvnetError
+
+
+class DataBatch(NamedTuple):
+    """A data batch and where it belongs."""
+
+    epoch: int
+    batchnum: int
+    data: Batch
+
+
+class BatchManager:
+    """Goes through `batch_range` again and again; each time is an epoch.
+
+    `epoch` (from 1) and `batch_idx` (from 0, an index into `batch_range`) say which batch is the current one.
+    `testing_freq`: every that many batches it is time to sync, test, print and checkpoint. While one batch is used the
+    next is prepared in a thread of its own, up to the last one of epoch `epochs`.
+    """
+
+    def __init__(
+        self, provider: DataProvider, batch_range: Sequence[int], *, epochs: int, testing_freq: int | None = None,
+        shuffle: bool = False, epoch: int = 1, batch_idx: int = 0, train: bool = True,
+    ) -> None:  # fmt: skip
+        self.provider, self.batch_range, self.epochs = provider, list(batch_range), epochs
+        self.testing_freq = testing_freq or len(self.batch_range)
+        self.shuffle, self.train = shuffle, train
+        self.epoch, self.batch_idx = epoch, batch_idx
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._next: tuple[tuple[int, int], Future[Batch]] | None = None
+
+    @property
+    def batchnum(self) -> int:
+        """The number of the current batch."""
+        return self.batch_range[self.batch_idx]
+
+    @property
+    def batches_done(self) -> int:
+        """Batches before the current one, since the beginning of training."""
+        return len(self.batch_range) * (self.epoch - 1) + self.batch_idx
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are over (the originals train one batch more)."""
+        return self.epoch > self.epochs
+
+    @property
+    def progress(self) -> float:
+        """The share of training that was done when the current batch began, 0..1; what learning rates depend on."""
+        return min(1.0, self.batches_done / (self.epochs * len(self.batch_range)))
+
+    @property
+    def test_is_due(self) -> bool:
+        """Whether to sync, test, print and checkpoint once the current batch is done."""
+        done = self.batches_done + 1
+        return done % self.testing_freq == 0 or done == self.epochs * len(self.batch_range)
+
+    def get_next_batch(self) -> DataBatch:
+        """The current batch; the one after it is prepared meanwhile."""
+        key = (self.epoch, self.batch_idx)
+        if self._next is not None and self._next[0] == key:
+            data = self._next[1].result()
+        else:
+            data = self._load(*key)
+        following = self._following()
+        if following[0] <= self.epochs:
+            self._next = (following, self._worker.submit(self._load, *following))
+        return DataBatch(self.epoch, self.batchnum, data)
+
+    def advance_batch(self) -> None:
+        """Make the next batch the current one; after the last of the range a new epoch begins."""
+        self.epoch, self.batch_idx = self._following()
+
+    def _following(self) -> tuple[int, int]:
+        wraps = self.batch_idx + 1 == len(self.batch_range)
+        return (self.epoch + 1, 0) if wraps else (self.epoch, self.batch_idx + 1)
+
+    def _load(self, epoch: int, batch_idx: int) -> Batch:
+        return self.provider.get_batch(
+            self.batch_range[batch_idx], epoch, train=self.train, shuffle=self.shuffle, batch_range=self.batch_range
+        )
+
+
+def checked_range(asked: Sequence[int] | None, present: Sequence[int], option: str) -> list[int]:
+    """The batches asked for, or all that are present.
+
+    Raises:
+        ConvnetError: if one of them does not exist.
+    """
+    missing = [number for number in asked or [] if number not in present]
+    if missing or not present:
+        found = f"{present[0]}-{present[-1]}" if present else "none"
+        raise ConvnetError(f"--{option}: the data has batches {found} for this, found {missing or 'nothing to use'}")
+    return list(asked or present)

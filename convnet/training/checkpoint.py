@@ -1,0 +1,153 @@
+"""Checkpoints: a folder each, of safetensors, JSON and the two cfg texts. No pickle is read or written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from convnet.errors import ConvnetError
+
+FORMAT = 1
+WEIGHTS, STATE, LAYERS, PARAMS = "weights.safetensors", "state.json", "layers.cfg", "params.cfg"
+_PREFIX, _ASIDE = "minibatch-", ".writing-"
+
+
+@dataclass
+class TrainingState:
+    """Where training stands: the next minibatch is number `minibatch` of batch `batch_idx` in epoch `epoch`.
+
+    `partial` are the totals of the current batch's minibatches so far. `train_history` and `test_history` hold, for
+    each batch done and each test, the epoch, the batch's number, the cases and the averaged costs. `best` is the
+    lowest test error so far and the checkpoint that reached it.
+    """
+
+    epoch: int = 1
+    batch_idx: int = 0
+    minibatch: int = 0
+    minibatches_done: int = 0
+    tests_done: int = 0
+    partial: dict[str, Any] = field(default_factory=dict)
+    train_history: list[dict[str, Any]] = field(default_factory=list)
+    test_history: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Checkpoint:
+    """Everything that going on or testing needs.
+
+    `layers`, `params`: the texts of the two files. `options`: those of training, as plain values. `data_shapes`: of each matrix of the
+    data, [features, [channels, y, x] or None].
+    """
+
+    layers: str
+    params: str
+    options: dict[str, Any]
+    data_shapes: list[Any]
+    state: TrainingState
+    weights: dict[str, np.ndarray[Any, Any]]
+
+    def save(self, run: Path) -> Path:
+        """Write into folder `run`; the checkpoint appears there whole or not at all.
+
+        Raises:
+            ConvnetError: if it cannot be written.
+        """
+        target = run / f"{_PREFIX}{self.state.minibatches_done:09d}"
+        if (target / STATE).is_file():
+            return target  # nothing was trained since
+        aside = run / f"{_ASIDE}{target.name}"
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            self._write(aside)
+            aside.rename(target)
+            _flush(run)
+        except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise ConvnetError(f"{target}: the checkpoint cannot be written: {error.strerror or error}") from error
+        return target
+
+    def _write(self, folder: Path) -> None:
+        save_file(self.weights, folder / WEIGHTS)
+        described = {"format": FORMAT, "options": self.options, "data_shapes": self.data_shapes,
+                     "state": asdict(self.state)}  # fmt: skip
+        (folder / STATE).write_text(json.dumps(described, indent=1), encoding="utf-8")
+        (folder / LAYERS).write_text(self.layers, encoding="utf-8")
+        (folder / PARAMS).write_text(self.params, encoding="utf-8")
+        for name in (WEIGHTS, STATE, LAYERS, PARAMS, "."):
+            _flush(folder / name)
+
+    @staticmethod
+    def load(path: Path) -> Checkpoint:
+        """Read a checkpoint, or the newest one of a run.
+
+        Raises:
+            ConvnetError: if there is none at `path`, or it is damaged.
+        """
+        folder = newest(path)
+        try:
+            described = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            if described["format"] != FORMAT:
+                raise ConvnetError(f"{folder / STATE}: expected format {FORMAT}, found {described['format']}")
+            return Checkpoint(
+                (folder / LAYERS).read_text(encoding="utf-8"), (folder / PARAMS).read_text(encoding="utf-8"),
+                described["options"], described["data_shapes"], TrainingState(**described["state"]),
+                load_file(folder / WEIGHTS),
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise ConvnetError(f"{folder}: the checkpoint cannot be read: {error}") from error
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The whole checkpoints of a run, oldest first."""
+    return sorted(folder for folder in run.glob(f"{_PREFIX}*") if (folder / STATE).is_file())
+
+
+def newest(path: Path) -> Path:
+    """`path` itself if it is a checkpoint, else the newest checkpoint of the run `path`.
+
+    Raises:
+        ConvnetError: if it is neither.
+    """
+    if (path / STATE).is_file():
+        return path
+    found = checkpoints(path)
+    if not found:
+        raise ConvnetError(f"{path}: expected a run or a checkpoint, found {'no checkpoint' if path.exists() else 'nothing'}")
+    return found[-1]
+
+
+def remove_old(run: Path, keep: int, best: str | None) -> None:
+    """Keep the `keep` newest checkpoints of a run and the one called `best`; remove the others."""
+    for folder in checkpoints(run)[:-keep]:
+        if folder.name != best:
+            # A folder that is being removed must not be taken for a checkpoint: its state goes first.
+            (folder / STATE).unlink()
+            shutil.rmtree(folder)
+
+
+def remove_unfinished(run: Path) -> None:
+    """Remove what a killed process left of a checkpoint it was writing or removing."""
+    for folder in run.glob(f"{_ASIDE}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for folder in run.glob(f"{_PREFIX}*"):
+        if not (folder / STATE).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

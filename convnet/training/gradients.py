@@ -1,0 +1,32 @@
+"""Checks the gradients of a net that is given by its files, on random data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from convnet.backends import open_device
+from convnet.net import ConvNet
+from convnet.net.gradient_check import GradientCheck, check_gradients
+from convnet.training.options import Options
+from convnet.training.session import NetFiles, describe_shapes
+
+
+def net_gradients(files: NetFiles, options: Options, threads: int | None = None) -> Iterator[GradientCheck]:
+    """Check a net in float64 on one minibatch of `mini` random cases: normal images, labels below its classes.
+
+    Raises:
+        ConvnetError: if the files are wrong or nothing says what the input is.
+    """
+    shapes = describe_shapes(options)
+    graph = files.graph(shapes, options["classes"])
+    net = ConvNet(
+        graph, open_device("cpu", threads), mini=options["mini"], seed=options["seed"], dtype=np.float64, input_grads=True
+    )
+    generator = np.random.default_rng(options["seed"])
+    maps = options["input"]
+    images = generator.standard_normal((options["mini"], maps.y, maps.x, maps.channels))
+    classes = options["classes"] or files.classes or 2
+    labels = generator.integers(0, classes, (options["mini"], 1)).astype(np.float64)
+    yield from check_gradients(net, [images, labels])

@@ -1,0 +1,83 @@
+"""The options of training and testing, declared once for the command line and for the [train] section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from convnet import shape
+from convnet.config.keys import Key, read_values
+from convnet.config.kinds import Bool, Float, Int, IntRange, Maps, Text
+from convnet.config.reader import CfgFile
+from convnet.config.report import Report
+from convnet.graph.build import TRAIN_SECTION
+
+DATA = (
+    Key("data", Text(), "folder or file with the data; without it, a built-in sample that fits the net", default=None,
+        aliases=("data-path",)),
+    Key("data-provider", Text(), "how to read the data, if its form does not tell", default=None),
+    Key("input", Maps(), "the images the net takes, channels x rows x columns; for the built-in sample, for image "
+        "folders and for describe", default=None),
+    Key("crop", Int(minimum=0), "side of the square cut from each image: at random in training, the centre in testing; "
+        "0: no cropping", default=0, aliases=("inner-size",)),
+    Key("crop-border", Int(minimum=0), "instead of crop: pixels cut off at each side of the image", default=0),
+    Key("flip", Bool(), "mirror half of the training images; default: if they are cropped", default=None),
+    Key("noise", Float(minimum=0), "standard deviation of the colour noise along the principal axes of RGB (the paper: "
+        "0.1)", default=0.0, aliases=("color-noise",)),
+    Key("scalar-mean", Float(), "subtract this from all pixels instead of the mean image", default=None),
+    Key("batch-size", Int(minimum=1), "cases in a data batch, where the data does not tell", default=None),
+    Key("test-share", Float(above=0, maximum=1), "share of the cases to test on, where the data does not tell",
+        default=None),
+    Key("image-size", Int(minimum=1), "side that the images of a folder are brought to", default=None),
+)  # fmt: skip
+NET = (
+    Key("mini", Int(minimum=1), "cases in a minibatch", default=128),
+    Key("classes", Int(minimum=1), "outputs of the layer below the softmax, instead of the layer file's", default=None),
+    Key("seed", Int(minimum=0), "decides initial weights, dropout, augmentation and order; a run repeats bit for bit",
+        default=0),
+)  # fmt: skip
+RUN = (
+    Key("epochs", Int(minimum=1), "how often to go through the training batches", default=50),
+    Key("train-range", IntRange(), "data batches to train on, like 1-5; default: all training batches", default=None),
+    Key("test-freq", Int(minimum=1), "training batches from one test and checkpoint to the next; default: an epoch's",
+        default=None, aliases=("testing-freq",)),
+    Key("shuffle", Bool(), "order the cases anew in every epoch (the originals keep the order)", default=False),
+    Key("test-one", Bool(), "test on one batch of the test range at a time, in turn, instead of all", default=False),
+    Key("keep", Int(minimum=1), "how many of the newest checkpoints to keep, besides the best", default=3),
+)  # fmt: skip
+TEST_RANGE = Key("test-range", IntRange(), "data batches to test on, like 6; default: all test batches", default=None)
+ALL = (*DATA, *NET, *RUN, TEST_RANGE)
+
+Options = dict[str, Any]  # by name; what nobody set is absent
+
+
+def read_train_section(params: CfgFile | None, layers: CfgFile, report: Report) -> Options:
+    """The options that the [train] section of a parameter file sets, unless [train] is a layer of the net."""
+    section = params.sections.get(TRAIN_SECTION) if params else None
+    if section is None or TRAIN_SECTION in layers.sections:
+        return {}
+    values = read_values(section, ALL, report=report)
+    given = {key.name for key in ALL for name in (key.name, *key.aliases) if name.lower() in section.entries}
+    return {name: value for name, value in values.items() if name in given}
+
+
+def merged(*sources: Mapping[str, Any]) -> Options:
+    """All options: the defaults, then each source over those before it."""
+    options: Options = {key.name: key.default for key in ALL}
+    for source in sources:
+        options.update(source)
+    return options
+
+
+def to_plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as values that JSON holds."""
+    return {name: str(value) if isinstance(value, shape.Maps) else value for name, value in options.items()}
+
+
+def from_plain(values: Mapping[str, Any]) -> Options:
+    """What `to_plain` was given; names that no longer exist are left out."""
+    names = {key.name for key in ALL}
+    options = {name: value for name, value in values.items() if name in names}
+    if options.get("input") is not None:
+        options["input"] = Maps().parse(options["input"])
+    return options

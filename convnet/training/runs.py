@@ -1,0 +1,90 @@
+"""Runs: a folder each, begun from a net's files or continued from a checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from convnet.backends import open_device
+from convnet.errors import ConvnetError
+from convnet.net import ConvNet
+from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, newest, remove_unfinished
+from convnet.training.session import Session, open_session, options_in_force, read_files, stored_files
+from convnet.training.trainer import Trainer
+
+
+def new_run(
+    layers: str, params: str | None, given: Mapping[str, Any], save_path: Path, device: str, threads: int | None
+) -> Trainer:
+    """A trainer for a new run of the net with these files, in a new folder below `save_path`.
+
+    given: the options that were set by name; the [train] section has the others.
+
+    Raises:
+        ConvnetError: if files, options or data are wrong. Nothing has been written then.
+    """
+    files = read_files(layers, params)
+    session = open_session(files, options_in_force(files, dict(given)))
+    net = open_net(session, device, threads)
+    return Trainer(session, net, run_folder(save_path, Path(files.layers.path).stem), TrainingState())
+
+
+def continued_run(
+    path: Path, params: str | None, given: Mapping[str, Any], device: str, threads: int | None
+) -> Trainer:
+    """A trainer that goes on from a checkpoint, or from the newest one of a run.
+
+    From the newest checkpoint the run itself goes on; from an older one, or from one outside a run, a new run begins
+    beside it, so that nothing is overwritten.
+
+    Raises:
+        ConvnetError: if there is no checkpoint, or files, options or data do not fit it.
+    """
+    folder = newest(path)
+    checkpoint = Checkpoint.load(folder)
+    files = stored_files(checkpoint, folder, params)
+    session = open_session(files, options_in_force(files, dict(given)))
+    state = checkpoint.state
+    if state.epoch > session.options["epochs"]:
+        raise ConvnetError(f"{folder}: all {session.options['epochs']} epochs are done; --epochs asks for more")
+    net = open_net(session, device, threads)
+    load_weights(net, checkpoint, folder)
+    run = folder.parent
+    if checkpoints(run)[-1] == folder:
+        remove_unfinished(run)
+    else:
+        run = run_folder(run.parent, run.name.split("-from-")[0] + f"-from-{folder.name}")
+    return Trainer(session, net, run, state)
+
+
+def open_net(session: Session, device: str, threads: int | None) -> ConvNet:
+    """The session's net, with initial weights, on a device."""
+    options = session.options
+    return ConvNet(session.graph, open_device(device, threads), mini=options["mini"], seed=options["seed"])
+
+
+def load_weights(net: ConvNet, checkpoint: Checkpoint, folder: Path) -> None:
+    """Give a net the weights of a checkpoint.
+
+    Raises:
+        ConvnetError: if they are not the weights of this net.
+    """
+    for parameter in net.graph.parameters:
+        for name in (parameter.name, f"{parameter.name}.inc"):
+            found = checkpoint.weights.get(name)
+            if found is None or found.shape != parameter.matrix.shape:
+                shape = "nothing" if found is None else found.shape
+                raise ConvnetError(f"{folder}: expected '{name}' of shape {parameter.matrix.shape}, found {shape}")
+    net.set_state(checkpoint.weights)
+
+
+def run_folder(save_path: Path, name: str) -> Path:
+    """A folder for a new run, not yet made, that no other run has."""
+    stem = f"{name}-{time.strftime('%Y-%m-%d_%H.%M.%S')}"
+    folder, number = save_path / stem, 1
+    while folder.exists():
+        number += 1
+        folder = save_path / f"{stem}.{number}"
+    return folder

@@ -1,0 +1,146 @@
+"""From options to something that can train or test: reads the files, opens the data, builds the net."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convnet.config.reader import CfgFile, parse, read
+from convnet.config.report import Report
+from convnet.data import open_provider
+from convnet.data.provider import DataProvider, ProviderOptions
+from convnet.errors import ConvnetError
+from convnet.graph.build import build_graph
+from convnet.graph.classes import output_layer, with_classes
+from convnet.graph.layer_graph import LayerGraph
+from convnet.shape import Shape
+from convnet.training.checkpoint import LAYERS, PARAMS, Checkpoint
+from convnet.training.files import find_layers, find_params
+from convnet.training.options import Options, from_plain, merged, read_train_section
+
+
+@dataclass
+class NetFiles:
+    """The two files of a net and the options that the parameter file sets. `params` is None if there is no such file."""
+
+    layers: CfgFile
+    params: CfgFile | None
+    options: Options
+    report: Report
+
+    def graph(self, shapes: Sequence[Shape], classes: int | None) -> LayerGraph:
+        """The net's graph for data of these shapes.
+
+        Raises:
+            ConfigError: everything that is wrong with the files.
+        """
+        layers = self.layers
+        if classes is not None and not self.report.errors:
+            layers = with_classes(layers, classes, self.report)
+        return build_graph(layers, self.params, shapes, self.report)
+
+    @property
+    def classes(self) -> int | None:
+        """The number of outputs that the layer file gives the layer below its softmax, if it has such a layer."""
+        found = output_layer(self.layers)
+        entry = found.entries.get("outputs") if found else None
+        return int(entry.value) if entry and entry.value.isdigit() else None
+
+
+def read_files(layers: str, params: str | None, *, need_params: bool = True) -> NetFiles:
+    """Read a net's files, named by path or by bare name. Problems inside them stay in the report until `graph`.
+
+    Raises:
+        ConvnetError: if a file is not found.
+    """
+    layer_path = find_layers(layers)
+    params_path = find_params(params, layer_path, needed=need_params)
+    report = Report()
+    layer_file = read(layer_path, report)
+    params_file = read(params_path, report) if params_path else None
+    return NetFiles(layer_file, params_file, read_train_section(params_file, layer_file, report), report)
+
+
+def stored_files(checkpoint: Checkpoint, folder: Path, params: str | None) -> NetFiles:
+    """The files of a checkpoint, with another parameter file if `params` names one."""
+    report = Report()
+    layers = parse(checkpoint.layers, str(folder / LAYERS), report)
+    stored = from_plain(checkpoint.options)
+    if params is None:
+        return NetFiles(layers, parse(checkpoint.params, str(folder / PARAMS), report), stored, report)
+    path = find_params(params, folder / LAYERS)
+    assert path is not None
+    given = read(path, report)
+    return NetFiles(layers, given, {**stored, **read_train_section(given, layers, report)}, report)
+
+
+def data_options(options: Options) -> ProviderOptions:
+    """The part of the options that data providers take."""
+    return ProviderOptions(
+        path=Path(options["data"]) if options["data"] is not None else None, provider=options["data-provider"],
+        input=options["input"], crop=options["crop"], crop_border=options["crop-border"], flip=options["flip"],
+        noise=options["noise"], scalar_mean=options["scalar-mean"], batch_size=options["batch-size"],
+        test_share=options["test-share"], image_size=options["image-size"], seed=options["seed"],
+    )  # fmt: skip
+
+
+@dataclass
+class Session:
+    """A net's graph with its data and the options in force."""
+
+    files: NetFiles
+    options: Options
+    provider: DataProvider
+    graph: LayerGraph
+
+
+def open_session(files: NetFiles, options: Options) -> Session:
+    """Open the data and build the graph for it.
+
+    With the built-in sample, the net gets as many outputs as the sample has classes, unless `classes` says otherwise.
+
+    Raises:
+        ConvnetError: if the files, the options or the data are wrong, or do not fit each other.
+    """
+    _report_config_errors_first(files, options)
+    provider = open_provider(data_options(options))
+    if provider.sample and options["classes"] is None and files.classes not in (None, provider.num_classes):
+        options = {**options, "classes": provider.num_classes}
+    graph = files.graph(provider.shapes, options["classes"])
+    outputs = options["classes"] or files.classes
+    if outputs is not None and outputs != provider.num_classes:
+        section = output_layer(files.layers)
+        assert section is not None
+        raise ConvnetError(
+            f"{section.entries['outputs'].place}: [{section.name}] outputs: expected {provider.num_classes}, the number "
+            f"of classes in the data, found {outputs}; --classes {provider.num_classes} trains the net for this data"
+        )
+    return Session(files, options, provider, graph)
+
+
+def _report_config_errors_first(files: NetFiles, options: Options) -> None:
+    """Find what is wrong with the files before the data, which may take long, is opened.
+
+    Only possible where the files themselves say what the data looks like.
+    """
+    if options["input"] is not None and not options["data"]:
+        files.graph([Shape.of_maps(*options["input"]), Shape(1)], None)
+    files.report.raise_if_errors()
+
+
+def describe_shapes(options: Options) -> list[Shape]:
+    """The shapes of the data that `input` promises: images and labels.
+
+    Raises:
+        ConvnetError: if nothing says what the input is.
+    """
+    if options["input"] is None:
+        raise ConvnetError("--input: expected the net's input, such as 3x32x32; the parameter file's [train] has no input")
+    return [Shape.of_maps(*options["input"]), Shape(1)]
+
+
+def options_in_force(files: NetFiles, given: dict[str, Any]) -> Options:
+    """Defaults, then the [train] section (or the checkpoint's options), then what the command line gave."""
+    return merged(files.options, given)

@@ -1,0 +1,181 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from convnet.errors import ConvnetError
+from convnet.net import ConvNet, Costs
+from convnet.training.batches import BatchManager, DataBatch, checked_range
+from convnet.training.checkpoint import Checkpoint, TrainingState, remove_old
+from convnet.training.evaluate import Totals, evaluate, minibatches, test_error
+from convnet.training.options import to_plain
+from convnet.training.session import Session
+
+
+@dataclass(frozen=True)
+class MinibatchDone:
+    """A minibatch was trained: `done` of `total` cases of the current data batch."""
+
+    epoch: int
+    batchnum: int
+    done: int
+    total: int
+    costs: Costs
+
+
+@dataclass(frozen=True)
+class BatchDone:
+    """A data batch was trained. `costs`: averages over its cases; `seconds`: since the batch before; `waited`: of them,
+    spent waiting for data."""
+
+    epoch: int
+    batchnum: int
+    cases: int
+    costs: Costs
+    seconds: float
+    waited: float
+
+
+@dataclass(frozen=True)
+class TestRunning:
+    """A test goes on: `done` cases so far."""
+
+    done: int
+
+
+@dataclass(frozen=True)
+class TestDone:
+    """A test ended. `best`: no earlier one had a lower error."""
+
+    epoch: int
+    batchnum: int
+    cases: int
+    costs: Costs
+    seconds: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint was written."""
+
+    path: Path
+
+
+Event = MinibatchDone | BatchDone | TestRunning | TestDone | Saved
+
+
+class Trainer:
+    """Trains the net of a session, from `state` on, with checkpoints in folder `run`.
+
+    `run_training` yields what happens as it happens. Setting `stop` ends it after the minibatch under way, with a
+    checkpoint.
+    """
+
+    def __init__(self, session: Session, net: ConvNet, run: Path, state: TrainingState) -> None:
+        options, provider = session.options, session.provider
+        self.session, self.net, self.run, self.state = session, net, run, state
+        self.batches = BatchManager(
+            provider, checked_range(options["train-range"], provider.train_batches, "train-range"),
+            epochs=options["epochs"], testing_freq=options["test-freq"], shuffle=options["shuffle"],
+            epoch=state.epoch, batch_idx=state.batch_idx,
+        )  # fmt: skip
+        self.test_range = checked_range(options["test-range"], provider.test_batches, "test-range")
+        self.stop = False
+        net.minibatches = state.minibatches_done
+
+    def run_training(self) -> Iterator[Event]:
+        """Train until all epochs are over or `stop` is set.
+
+        Raises:
+            ConvnetError: if a cost becomes infinite or NaN, or a checkpoint cannot be written.
+        """
+        while not self.batches.finished and not self.stop:
+            began = time.monotonic()
+            batch = self.batches.get_next_batch()
+            waited = time.monotonic() - began
+            self.net.set_progress(self.batches.progress)
+            totals = Totals(**self.state.partial)
+            yield from self._minibatches(batch, totals)
+            if self.stop and self.state.minibatch * self.net.mini < len(batch.data[0]):
+                break
+            yield self._batch_done(batch, totals, time.monotonic() - began, waited)
+            if self._advance():
+                yield from self._test(batch)
+                yield self._save()
+        if self.stop:
+            yield self._save()
+
+    def _minibatches(self, batch: DataBatch, totals: Totals) -> Iterator[Event]:
+        total = len(batch.data[0])
+        for minibatch in minibatches(batch.data, self.net.mini, self.state.minibatch):
+            costs = self.net.train_minibatch(minibatch)
+            self._check_finite(costs, batch)
+            totals.add(costs, len(minibatch[0]))
+            self.state.minibatch += 1
+            self.state.minibatches_done = self.net.minibatches
+            self.state.partial = {"sums": totals.sums, "cases": totals.cases}
+            yield MinibatchDone(batch.epoch, batch.batchnum, totals.cases, total, totals.averages())
+            if self.stop:
+                return
+
+    def _batch_done(self, batch: DataBatch, totals: Totals, seconds: float, waited: float) -> BatchDone:
+        costs = totals.averages()
+        self.state.train_history.append(
+            {"epoch": batch.epoch, "batchnum": batch.batchnum, "cases": totals.cases, "costs": costs}
+        )
+        return BatchDone(batch.epoch, batch.batchnum, totals.cases, costs, seconds, waited)
+
+    def _advance(self) -> bool:
+        """Go to the next batch; whether a test was due after the one just done."""
+        due = self.batches.test_is_due
+        self.batches.advance_batch()
+        state = self.state
+        state.epoch, state.batch_idx, state.minibatch, state.partial = self.batches.epoch, self.batches.batch_idx, 0, {}
+        return due
+
+    def _test(self, batch: DataBatch) -> Iterator[Event]:
+        began, totals = time.monotonic(), Totals()
+        for totals in evaluate(self.net, self.session.provider, self._next_test_range()):
+            yield TestRunning(totals.cases)
+        costs, state = totals.averages(), self.state
+        state.tests_done += 1
+        state.test_history.append(
+            {"epoch": batch.epoch, "batchnum": batch.batchnum, "cases": totals.cases, "costs": costs}
+        )
+        best = not state.best or test_error(costs) < state.best["error"]
+        if best:
+            state.best = {"error": test_error(costs), "checkpoint": f"minibatch-{state.minibatches_done:09d}"}
+        yield TestDone(batch.epoch, batch.batchnum, totals.cases, costs, time.monotonic() - began, best)
+
+    def _next_test_range(self) -> list[int]:
+        if not self.session.options["test-one"]:
+            return self.test_range
+        return [self.test_range[self.state.tests_done % len(self.test_range)]]
+
+    def _save(self) -> Saved:
+        path = self.checkpoint().save(self.run)
+        remove_old(self.run, self.session.options["keep"], self.state.best.get("checkpoint"))
+        return Saved(path)
+
+    def checkpoint(self) -> Checkpoint:
+        """The present state of training."""
+        files = self.session.files
+        shapes = [[shape.features, list(shape.maps) if shape.maps else None] for shape in self.session.provider.shapes]
+        return Checkpoint(
+            files.layers.text, files.params.text if files.params else "", to_plain(self.session.options), shapes,
+            self.state, self.net.state(),
+        )  # fmt: skip
+
+    def _check_finite(self, costs: Costs, batch: DataBatch) -> None:
+        for layer, metrics in costs.items():
+            if not math.isfinite(metrics["cost"]):
+                raise ConvnetError(
+                    f"the cost of layer '{layer}' became {metrics['cost']} in epoch {batch.epoch}, batch {batch.batchnum}: "
+                    "the rates may be too high; checkpoints already written are unharmed"
+                )

@@ -1,0 +1,1 @@
+"""Weights: initial values, learning-rate schedules, sharing, and their place in memory."""

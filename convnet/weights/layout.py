@@ -1,0 +1,37 @@
+"""Where each parameter lies in the flat arrays of a device, and the rates it learns at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from convnet.weights.parameter import Parameter
+
+_ALIGNMENT = 16  # numbers between possible beginnings: one widest vector of float32
+
+
+class ParameterLayout:
+    """All parameters of a net, one behind the other.
+
+    `offsets` (s, 2): where each begins and ends. `rates` (s, 4): eps, momentum, decay and 1/minibatch of each, read by
+    the update whenever it runs. `size`: numbers in a flat array.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = list(parameters)
+        sizes = [parameter.matrix.size for parameter in self.parameters]
+        begins = np.cumsum([0, *(-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes)])
+        self.size = int(begins[-1])
+        self.offsets = np.stack([begins[:-1], begins[:-1] + sizes], axis=1).astype(np.int64)
+        self.rates = np.zeros((len(sizes), 4))
+        self._index = {parameter: i for i, parameter in enumerate(self.parameters)}
+
+    def begin(self, parameter: Parameter) -> int:
+        """The first number of a parameter in the flat arrays."""
+        return int(self.offsets[self._index[parameter], 0])
+
+    def set_rates(self, progress: float, minibatch: int) -> None:
+        """Set the rates to what the schedules say when `progress` (0..1) of training is done."""
+        for row, parameter in zip(self.rates, self.parameters, strict=True):
+            row[:] = parameter.eps.value(progress), parameter.momentum, parameter.decay, 1 / minibatch

@@ -1,0 +1,159 @@
+"""Neurons against formulas written here with Python's float64 math, and against differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from convnet.backends.cpu.device import CpuDevice
+from convnet.ops.neuron import NeuronFunction, cpu, parse
+
+# Text, f and f' by definition, and the inputs on which they are defined.
+CASES: dict[str, tuple[Callable[[float], float], Callable[[float], float], tuple[float, float]]] = {
+    "ident": (lambda x: x, lambda x: 1, (-3, 3)),
+    "logistic": (lambda x: 1 / (1 + math.exp(-x)), lambda x: math.exp(-x) / (1 + math.exp(-x)) ** 2, (-6, 6)),
+    "relu": (lambda x: max(0, x), lambda x: float(x > 0), (-3, 3)),
+    "brelu[1.25]": (lambda x: min(1.25, max(0, x)), lambda x: float(0 < x < 1.25), (-3, 3)),
+    "softrelu": (lambda x: math.log(1 + math.exp(x)), lambda x: 1 / (1 + math.exp(-x)), (-6, 8)),
+    "abs": (abs, lambda x: 1 if x > 0 else -1, (-3, 3)),
+    "square": (lambda x: x * x, lambda x: 2 * x, (-3, 3)),
+    "sqrt": (math.sqrt, lambda x: 0.5 / math.sqrt(x), (0.1, 9)),
+    "tanh[1.7,0.6]": (
+        lambda x: 1.7 * math.tanh(0.6 * x),
+        lambda x: 1.7 * 0.6 * (1 - math.tanh(0.6 * x) ** 2),
+        (-4, 4),
+    ),
+    "linear[-0.7,0.3]": (lambda x: -0.7 * x + 0.3, lambda x: -0.7, (-3, 3)),
+    "log[0.9]": (lambda x: math.log(0.9 + x), lambda x: 1 / (0.9 + x), (-0.8, 5)),
+    "drelu[0.8]": (lambda x: x - 0.8 * math.tanh(x / 0.8), lambda x: math.tanh(x / 0.8) ** 2, (-4, 4)),
+}
+SHAPE = (3, 7, 5, 83)  # three blocks, the last one cut
+
+
+@pytest.fixture
+def dev() -> CpuDevice:
+    return CpuDevice(threads=2)
+
+
+def inputs(bounds: tuple[float, float], dtype: str) -> np.ndarray:
+    return np.random.default_rng(1).uniform(*bounds, SHAPE).astype(dtype)
+
+
+def each(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
+    return np.array([function(float(value)) for value in x.reshape(-1)]).reshape(x.shape)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 3e-6)])
+@pytest.mark.parametrize("text", CASES)
+def test_fprop_and_bprop_follow_the_formulas(dev: CpuDevice, text: str, dtype: str, tolerance: float) -> None:
+    function, slope, bounds = CASES[text]
+    f, x = parse(text), inputs(bounds, dtype)
+    y = np.full_like(x, np.nan)
+    cpu.fprop(dev, x, y, f)()
+    np.testing.assert_allclose(y, each(function, x), rtol=tolerance, atol=tolerance)
+    dy = np.random.default_rng(2).normal(size=SHAPE).astype(dtype)
+    dx = np.full_like(x, np.nan)
+    cpu.bprop(dev, dy, y if f.from_output else x, dx, f, accumulate=False)()
+    np.testing.assert_allclose(dx, dy * each(slope, x), rtol=20 * tolerance, atol=20 * tolerance)
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_in_place_equals_separate_arrays(dev: CpuDevice, text: str) -> None:
+    f, x = parse(text), inputs(CASES[text][2], "float32")
+    y, own = np.empty_like(x), x.copy()
+    cpu.fprop(dev, x, y, f)()
+    cpu.fprop(dev, own, own, f)()
+    np.testing.assert_array_equal(own, y)
+    dy, dx = np.random.default_rng(2).normal(size=SHAPE).astype("float32"), np.empty_like(x)
+    xy, own = (y if f.from_output else x), dy.copy()
+    cpu.bprop(dev, dy, xy, dx, f, accumulate=False)()
+    cpu.bprop(dev, own, xy, own, f, accumulate=False)()
+    np.testing.assert_array_equal(own, dx)
+
+
+def test_bprop_accumulates(dev: CpuDevice) -> None:
+    f, x = NeuronFunction("square"), inputs((-3, 3), "float64")
+    dy, dx = np.random.default_rng(2).normal(size=(2, *SHAPE))
+    expected = dx + dy * 2 * x
+    cpu.bprop(dev, dy, x, dx, f, accumulate=True)()
+    np.testing.assert_allclose(dx, expected, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="accumulate"):
+        cpu.bprop(dev, dx, x, dx, f, accumulate=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [("logistic", 0, 1), ("tanh[1.5,2]", -1.5, 1.5), ("softrelu", 0, 1e4), ("drelu[2]", -1e4 + 2, 1e4 - 2)],
+)
+def test_large_inputs_give_the_limits(dev: CpuDevice, text: str, low: float, high: float, dtype: str) -> None:
+    f, x = parse(text), np.array([-1e4, 1e4], dtype)
+    y, dx = np.empty_like(x), np.empty_like(x)
+    cpu.fprop(dev, x, y, f)()
+    np.testing.assert_allclose(y, [low, high], rtol=1e-6)
+    cpu.bprop(dev, np.ones_like(x), y if f.from_output else x, dx, f, accumulate=False)()
+    saturated = {"softrelu": [0, 1], "drelu[2]": [1, 1]}.get(text, [0, 0])
+    np.testing.assert_allclose(dx, saturated, atol=1e-6)
+
+
+def test_softrelu_keeps_small_numbers_exact(dev: CpuDevice) -> None:
+    x = np.array([-30.0, 30.0])
+    y = np.empty_like(x)
+    cpu.fprop(dev, x, y, NeuronFunction("softrelu"))()
+    np.testing.assert_allclose(y, [math.exp(-30), 30 + math.exp(-30)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_nan_stays_nan(dev: CpuDevice, text: str) -> None:
+    y = np.full(5, np.nan, np.float32)
+    cpu.fprop(dev, y, y, parse(text))()
+    assert np.isnan(y).all()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+@pytest.mark.parametrize("text", CASES)
+def test_threads_do_not_change_a_bit(text: str, threads: int) -> None:
+    x = np.random.default_rng(3).uniform(0.01, 2, 5 * cpu.BLOCK + 13).astype(np.float32)
+    one, many = np.empty_like(x), np.empty_like(x)
+    for dev, y in ((CpuDevice(threads=1), one), (CpuDevice(threads=threads), many)):
+        cpu.fprop(dev, x, y, parse(text))()
+        cpu.bprop(dev, y, y, y, parse(text), accumulate=False)()
+    np.testing.assert_array_equal(many, one)
+
+
+def test_arrays_must_be_alike(dev: CpuDevice) -> None:
+    with pytest.raises(ValueError, match="differ"):
+        cpu.fprop(dev, np.zeros((2, 3)), np.zeros((3, 2)), NeuronFunction("relu"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("relu", NeuronFunction("relu")),
+        (" ReLU ", NeuronFunction("relu")),
+        ("tanh[1.7,0.6]", NeuronFunction("tanh", 1.7, 0.6)),
+        ("TANH [ 1e-1 , -2E+1 ]", NeuronFunction("tanh", 0.1, -20)),
+        ("brelu[.5]", NeuronFunction("brelu", 0.5)),
+        ("log[1]", NeuronFunction("log", 1.0)),
+    ],
+)
+def test_parse(text: str, expected: NeuronFunction) -> None:
+    assert parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "rely", "tanh", "tanh[1]", "tanh[1,2,3]", "tanh[1,x]", "tanh[1,2", "relu[1]", "brelu[]", "relu relu", "nrelu"],
+)
+def test_parse_lists_the_neurons_on_a_mistake(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a neuron: .*relu.*tanh\[a,b\].*found") as error:
+        parse(text)
+    assert str(error.value).endswith(f"found '{text}'")
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="nrelu"):
+        NeuronFunction("nrelu")
