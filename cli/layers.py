@@ -38,15 +38,23 @@ def _summary(cls: type[Layer]) -> str:
 
 
 def _reference(cls: type[Layer]) -> str:
-    fewest, most = cls.inputs_range
-    inputs = "none" if most == 0 else f"{fewest}" if fewest == most else f"{fewest} or more" if most == UNLIMITED else f"{fewest} to {most}"
+    most = cls.inputs_range[1]
     keys = [*([INPUTS] if most else []), *common_keys(cls), *cls.keys]
-    section = "mandatory" if cls.needs_params else "optional"
-    parts = [f"type={cls.type}    inputs: {inputs}", "", inspect.getdoc(cls) or "", "", "Keys in the layer file:"]
-    parts += _keys(keys) + (["", f"Keys in the parameter file (section {section}):", *_keys(cls.params)] if cls.params else [])
+    parts = [f"type={cls.type}    inputs: {_inputs(cls)}", "", inspect.getdoc(cls) or ""]
+    parts += ["", "Keys in the layer file:", *_keys(keys)]
+    if cls.params:
+        section = "mandatory" if cls.needs_params else "optional"
+        parts += ["", f"Keys in the parameter file (section {section}):", *_keys(cls.params)]
     if cls.ignored:
         parts += ["", "Read for the originals' sake, without effect:", *_ignored(cls.ignored)]
     return "\n".join(parts)
+
+
+def _inputs(cls: type[Layer]) -> str:
+    fewest, most = cls.inputs_range
+    if most == 0:
+        return "none"
+    return str(fewest) if fewest == most else f"{fewest} or more" if most == UNLIMITED else f"{fewest} to {most}"
 
 
 def _keys(keys: Sequence[Key]) -> list[str]:
@@ -54,10 +62,12 @@ def _keys(keys: Sequence[Key]) -> list[str]:
 
 
 def _key(key: Key) -> list[str]:
-    default = "required" if key.default is REQUIRED else "optional" if key.default is None else f"default {_value(key.default)}"
+    default = f"default {_value(key.default)}"
+    if key.default is REQUIRED or key.default is None:
+        default = "optional" if key.default is None else "required"
     each = ", one for each input" if key.per_input else ""
-    return [f"  {key.name}: {key.kind.expected}{each} ({default})", *textwrap.wrap(key.doc, 110, initial_indent="      ",
-                                                                                 subsequent_indent="      ")]  # fmt: skip
+    text = textwrap.wrap(key.doc, 110, initial_indent="      ", subsequent_indent="      ")
+    return [f"  {key.name}: {key.kind.expected}{each} ({default})", *text]
 
 
 def _value(value: object) -> str:

@@ -14,8 +14,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 LAYERS = click.option("--layers", "--layer-def", "layers", metavar="FILE", help="Layer file, by path or by name.")
 PARAMS = click.option(
-    "--params", "--layer-params", "params", metavar="FILE", help="Parameter file; default: the one of the same name in params-cfg."
-)
+    "--params", "--layer-params", "params", metavar="FILE",
+    help="Parameter file; default: the one of the same name in params-cfg.",
+)  # fmt: skip
 CHECKPOINT = click.option(
     "--checkpoint", "-f", "--load-file", "checkpoint", metavar="DIR", type=click.Path(),
     help="A run (its newest checkpoint) or one checkpoint.",
@@ -54,13 +55,17 @@ def from_keys(keys: Sequence[Key]) -> Callable[[Function], Function]:
 
 def _option(key: Key) -> Callable[[Function], Function]:
     names = [f"--{name}" for name in (key.name, *key.aliases)]
-    shown = "" if key.default is None else f" [default: {str(key.default).lower() if isinstance(key.kind, Bool) else key.default}]"
     # A truth value may be left out: --shuffle means --shuffle true.
     flag: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if isinstance(key.kind, Bool) else {}
-    return click.option(
-        *names, _destination(key.name), type=KindType(key.kind, _metavar(key)), help=key.doc[0].upper() + key.doc[1:] + "." + shown,
-        default=None, **flag,
-    )  # fmt: skip
+    kind = KindType(key.kind, _metavar(key))
+    return click.option(*names, _destination(key.name), type=kind, help=_help(key), default=None, **flag)
+
+
+def _help(key: Key) -> str:
+    text = f"{key.doc[0].upper()}{key.doc[1:]}."
+    if key.default is None:
+        return text
+    return f"{text} [default: {str(key.default).lower() if isinstance(key.kind, Bool) else key.default}]"
 
 
 def given(values: dict[str, Any], keys: Sequence[Key]) -> dict[str, Any]:

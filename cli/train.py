@@ -18,7 +18,7 @@ from .progress import Reporter
 @LAYERS
 @PARAMS
 @CHECKPOINT
-@click.option("--save-path", default="runs", show_default=True, type=click.Path(), help="Folder in which each run gets a folder.")
+@click.option("--save-path", default="runs", show_default=True, type=click.Path(), help="Where each run gets a folder.")
 @from_keys(ALL)
 @DEVICE
 @THREADS
@@ -49,7 +49,7 @@ def command(
         trainer = new_run(str(layers), params, options, Path(save_path), device, threads)
     reporter.header(trainer)
 
-    def stop(signum: int, frame: object) -> None:
+    def stop(_signal: int, _frame: object) -> None:
         reporter.say("stopping after this minibatch (Ctrl-C again: at once)")
         trainer.stop = True
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -113,6 +113,9 @@ def _tar_entries(path: Path) -> _Entries:
                 yield PurePosixPath(entry.name), None
             elif entry.isfile():
                 yield PurePosixPath(entry.name), partial(_read_tar, archive, entry)
+        # tarfile takes an archive that was cut off between two files for a whole one; a whole one has an end block.
+        if archive.fileobj is None or archive.fileobj.tell() < archive.offset + tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("the archive is cut off")
 
 
 def _read_tar(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:

@@ -56,7 +56,7 @@ def _top(tree: Tree) -> PurePosixPath:
     top = PurePosixPath()
     while True:
         inner = _folders(tree, top)
-        deep = all(len(file.name.parts) > len(top.parts) + 2 for file in tree.files)
+        deep = any(len(file.name.parts) > len(top.parts) + 2 for file in tree.files)
         if len(inner) != 1 or not deep or inner[0].name.lower() in (*_TRAIN, *_TEST):
             return top
         top = inner[0]

@@ -64,6 +64,7 @@ def decode_to_size(files: list[Member], channels: int, size: Size, where: Path) 
 
     Raises ConvnetError naming the file for an image that cannot be decoded.
     """
+
     def fitted(image: Image, _file: Member) -> Image:
         return ImageOps.fit(image, (size[1], size[0]), Resampling.BICUBIC)
 

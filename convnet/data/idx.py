@@ -91,6 +91,8 @@ def read_idx(path: Path, axes: int) -> Array:
     if content[:4] != wanted or len(content) < start:
         raise ConvnetError(f"{path}: expected an IDX file that begins with {wanted.hex()}, found {content[:4].hex()}")
     shape = tuple(int(length) for length in np.frombuffer(content, ">u4", axes, offset=4))
-    if 0 in shape or len(content) - start != math.prod(shape):
+    if 0 in shape:
+        raise ConvnetError(f"{path}: expected numbers, found an empty array {shape}")
+    if len(content) - start != math.prod(shape):
         raise ConvnetError(f"{path}: expected {shape} = {math.prod(shape)} bytes, found {len(content) - start}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -99,11 +99,10 @@ class _Unpickler(pickle.Unpickler):
             ("numeric", "_frombuffer"): self._array,
             ("_codecs", "encode"): self._latin1,
         }
-        for core in ("numpy.core.", "numpy._core."):
-            module = module.removeprefix(core)
-        if (module, name) not in admitted:
+        place = module.removeprefix("numpy.core.").removeprefix("numpy._core."), name
+        if place not in admitted:
             raise _Refused(f"{module}.{name}")
-        return admitted[module, name]
+        return admitted[place]
 
     def _empty_array(self, *_: object) -> _Array:
         """Begin an array."""

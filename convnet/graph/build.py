@@ -83,14 +83,12 @@ class _Builder:
     def _layer_type(self, section: Section) -> type[Layer] | None:
         entry, types = section.entries.get("type"), layer_types()
         if entry is None:
-            self.report.error("expected a layer type, but the key is missing", place=section.place, section=section.name,
-                              key="type")  # fmt: skip
+            self._error(section, "type", "expected a layer type, but the key is missing")
             return None
         if entry.value not in types:
             near = nearest(entry.value, types)
             hint = f"; did you mean '{near}'?" if near else f": one of {', '.join(types)}"
-            self.report.error(f"unknown layer type '{entry.value}'{hint}", place=entry.place, section=section.name,
-                              key="type")  # fmt: skip
+            self._error(section, "type", f"unknown layer type '{entry.value}'{hint}")
             return None
         return types[entry.value]
 

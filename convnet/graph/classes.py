@@ -9,7 +9,7 @@ from convnet.config.report import Report
 
 
 def output_layer(layers: CfgFile) -> Section | None:
-    """The section of the fc layer below the softmax of the net's only cost.logreg; None if there is no such layer."""
+    """The section of the fc layer below the softmax of the net's only cost.logreg; None if there is no such one."""
     costs = [section for section in layers.sections.values() if _value(section, "type") == "cost.logreg"]
     if len(costs) != 1:
         return None
@@ -24,8 +24,8 @@ def with_classes(layers: CfgFile, classes: int, report: Report) -> CfgFile:
     """The same file with `classes` outputs in the layer below the softmax; an error if there is no one such layer."""
     section = output_layer(layers)
     if section is None or "outputs" not in section.entries:
-        report.error(f"{layers.path}: --classes: expected one cost.logreg over a softmax over an fc layer, whose outputs "
-                     "could be set")  # fmt: skip
+        wanted = "one cost.logreg over a softmax over an fc layer, whose outputs it could set"
+        report.error(f"{layers.path}: --classes: expected {wanted}")
         return layers
     entries = {**section.entries, "outputs": replace(section.entries["outputs"], value=str(classes))}
     return replace(layers, sections={**layers.sections, section.name: replace(section, entries=entries)})

@@ -12,8 +12,10 @@ from convnet.weights.parameter import Parameter
 
 @dataclass(eq=False)
 class Node:
-    """A layer in its graph: `gpus`, one for each replica (none for data layers), and `parameters` by matrix index (None:
-    the biases)."""
+    """A layer in its graph.
+
+    `gpus`: the device of each replica, none for data layers. `parameters`: by matrix index, the biases under None.
+    """
 
     layer: Layer
     inputs: list[Node] = field(default_factory=list)

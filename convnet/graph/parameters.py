@@ -69,9 +69,12 @@ def _shared(
         problem = f"expected a layer on the same devices, but '{name}' runs on {','.join(map(str, other.gpus))}"
     elif other.layer.weights[position].shape != matrix.shape:
         found = other.layer.weights[position]
-        problem = f"expected weights of {matrix.rows}x{matrix.columns}, but '{name}[{position}]' has {found.rows}x{found.columns}"
+        problem = (
+            f"expected weights of {matrix.rows}x{matrix.columns}, but '{name}[{position}]' has "
+            f"{found.rows}x{found.columns}"
+        )
     elif _memory_order(other.layer, position) != _memory_order(own, index):
-        problem = f"expected weights for windows of the same size and channels, but those of '{name}[{position}]' differ"
+        problem = f"expected weights for windows of the same size and channels, those of '{name}[{position}]' differ"
     if problem:
         report.error(problem, "weightSource")
         return None

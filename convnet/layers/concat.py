@@ -42,7 +42,8 @@ class Concatenation(Layer):
         for index, maps, width, offset in self._parts():
             below = plan.input_grad(index, maps)
             if below is not None:
-                plan.emit("concat.bprop", plan.output_grad().rows(self._columns), below.tensor.rows(width), offset=offset,
+                gradient = plan.output_grad().rows(self._columns)
+                plan.emit("concat.bprop", gradient, below.tensor.rows(width), offset=offset,
                           accumulate=below.accumulate)  # fmt: skip
 
 

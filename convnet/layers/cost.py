@@ -46,13 +46,15 @@ class LogisticRegression(CostLayer):
         """None: costs have no outputs."""
         labels, probabilities = self.input_shapes
         if labels.features != 1:
-            report.error(f"expected labels of 1 number as first input, '{self.inputs[0]}' has {labels.features}", "inputs")
+            found = f"'{self.inputs[0]}' has {labels.features}"
+            report.error(f"expected labels of 1 number as first input, {found}", "inputs")
             return None
         if self.softmax is None:
             report.error(f"expected a softmax layer as second input, found '{self.inputs[1]}'", "inputs")
             return None
-        if self.learning["topk"] > probabilities.features:
-            report.error(f"expected at most the {probabilities.features} classes, found {self.learning['topk']}", "topk")
+        topk = self.learning["topk"]
+        if topk > probabilities.features:
+            report.error(f"expected at most the {probabilities.features} classes, found {topk}", "topk")
             return None
         return Shape(0)
 

@@ -13,6 +13,8 @@ from convnet.ops.conv import ConvGeometry, modules
 from convnet.shape import Maps, Shape
 from convnet.weights.parameter import Matrix
 
+_DENSE = "random sparse connections are not supported; filters see all channels of their group"
+
 
 class FilterLayer(WeightLayer):
     """Filters applied to square windows of the input's maps, at `stride` pixels from one window to the next.
@@ -40,9 +42,9 @@ class FilterLayer(WeightLayer):
         *WeightLayer.ignored,
         Ignored("partialSum", "it only divided the work of the original's kernels"),
         Ignored("sumWidth", "it only divided the work of the original's kernels"),
-        Ignored("randSparse", "random sparse connections are not supported; filters see all channels of their group"),
-        Ignored("filterChannels", "random sparse connections are not supported; filters see all channels of their group"),
-        Ignored("initCFunc", "random sparse connections are not supported; filters see all channels of their group"),
+        Ignored("randSparse", _DENSE),
+        Ignored("filterChannels", _DENSE),
+        Ignored("initCFunc", _DENSE),
         Ignored("wcNormMin", "bounds on the norm of filters are not supported; see wball"),
         Ignored("wcNormMax", "bounds on the norm of filters are not supported; see wball"),
     )
@@ -88,7 +90,8 @@ class FilterLayer(WeightLayer):
         forced = values["modulesX"][index]
         if forced:
             if maps.x > (forced - 1) * stride + size - padding:
-                report.error(f"expected at least {columns}, so that the windows cover the image; found {forced}", "modulesX")
+                problem = f"expected at least {columns}, so that the windows cover the image; found {forced}"
+                report.error(problem, "modulesX")
                 return None
             rows, columns = (forced if maps.y == maps.x else rows), forced
         groups = values["groups"][index]

@@ -47,4 +47,5 @@ class Neuron(Layer):
         below = plan.input_grad(0, self.shape.maps)
         if below is not None:
             read = plan.output() if self.function.from_output else plan.input(0, self.shape.maps)
-            plan.emit("neuron.bprop", plan.output_grad(), read, below.tensor, self.function, accumulate=below.accumulate)
+            plan.emit("neuron.bprop", plan.output_grad(), read, below.tensor, self.function,
+                      accumulate=below.accumulate)  # fmt: skip

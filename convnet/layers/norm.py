@@ -96,5 +96,5 @@ class CrossMapNorm(NormLayer):
     @property
     def normalization(self) -> Normalization:
         """The parameters, with scale divided by the number of maps in a window."""
-        size, learning = self.values["size"], self.learning
-        return Normalization(size, learning["scale"] / size, learning["pow"], learning["minDiv"], self.values["blocked"])
+        size, of = self.values["size"], self.learning
+        return Normalization(size, of["scale"] / size, of["pow"], of["minDiv"], self.values["blocked"])

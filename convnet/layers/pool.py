@@ -37,7 +37,7 @@ class Pool(Layer):
     @property
     def reads_own_output(self) -> bool:  # type: ignore[override]
         """The gradient of a maximum goes to the inputs that equal it."""
-        return self.values["pool"] == "max"
+        return str(self.values["pool"]) == "max"
 
     def output_shape(self, report: LayerReport) -> Shape | None:
         """As many maps as the input has."""
@@ -61,7 +61,7 @@ class Pool(Layer):
             report.error(f"expected at most the image's side, {min(maps.y, maps.x)}, found {size}", "sizeX")
         if stride > size:
             report.error(f"expected at most sizeX, {size}, found {stride}", "stride")
-        return size <= min(maps.y, maps.x) and stride <= size
+        return bool(size <= min(maps.y, maps.x) and stride <= size)
 
     def fprop(self, plan: Emitter, *, training: bool) -> None:
         """One pass over the input."""

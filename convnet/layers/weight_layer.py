@@ -13,7 +13,9 @@ from convnet.layers.emitter import Emitter
 from convnet.weights.parameter import Matrix
 from convnet.weights.schedule import parse_schedule
 
-SCHEDULE = Custom("a rate: a number of at least 0, or const, linear, exp or dexp[base=...;tgtFactor=...]", parse_schedule)
+SCHEDULE = Custom(
+    "a rate: a number of at least 0, or const, linear, exp or dexp[base=...;tgtFactor=...]", parse_schedule
+)
 
 
 def parse_weight_source(text: str) -> list[tuple[str, int] | None]:
@@ -32,6 +34,9 @@ def _source(item: str) -> tuple[str, int] | None:
     return (match[1], int(match[2] or 0)) if match else None
 
 
+WEIGHT_SOURCE = Custom("layer or layer[index] for each input, nothing for an own matrix", parse_weight_source)
+
+
 class WeightLayer(Layer):
     """A layer with one weight matrix for each input and one set of biases."""
 
@@ -40,15 +45,14 @@ class WeightLayer(Layer):
     inputs_range = (1, UNLIMITED)
 
     init_keys: ClassVar[tuple[Key, ...]] = (
-        Key("initW", Float(minimum=0), "standard deviation of the initial weights, drawn from N(0, initW^2)", default=0.01,
-            per_input=True),
+        Key("initW", Float(minimum=0), "standard deviation of the initial weights, drawn from N(0, initW^2)",
+            default=0.01, per_input=True),
         Key("initB", Float(), "initial value of all biases", default=0.0),
-        Key("initWFunc", FunctionCall(), "a Python function func(layer, input, (rows, columns), params=[...]) that gives "
-            "all initial weight matrices as float32 arrays", default=None),
+        Key("initWFunc", FunctionCall(), "a Python function func(layer, input, (rows, columns), params=[...]) that "
+            "gives all initial weight matrices as float32 arrays", default=None),
         Key("initBFunc", FunctionCall(), "a Python function func(layer, (rows, columns), params=[...]) that gives the "
             "initial biases as a float32 array", default=None),
-        Key("weightSource", Custom("layer or layer[index] for each input, nothing for an own matrix", parse_weight_source),
-            "whose weight matrix each input uses", default=None),
+        Key("weightSource", WEIGHT_SOURCE, "whose weight matrix each input uses", default=None),
     )  # fmt: skip
     params: ClassVar[tuple[Key, ...]] = (
         Key("epsW", SCHEDULE, "learning rate of the weights", per_input=True),

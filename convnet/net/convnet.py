@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from convnet.net.initialize import initialize
 from convnet.ops.dropout import Counter
 from convnet.plan.bind import BoundPlan
 from convnet.plan.build import build_plan
-from convnet.plan.step import BPROP, UPDATE, Step
+from convnet.plan.step import BPROP, UPDATE
 from convnet.weights.layout import ParameterLayout
 from convnet.weights.parameter import Parameter
 from convnet.weights.store import WeightStore
@@ -56,34 +56,35 @@ class ConvNet:
         self.store.layout.set_rates(progress, self.mini)
 
     def train_minibatch(self, data: Sequence[Array]) -> Costs:
-        """fprop, bprop and update on one minibatch; returns the costs before the update.
+        """Run fprop, bprop and update on one minibatch; returns the costs before the update.
 
         data: one array for each matrix of the data provider, cases first: images (n, y, x, channels), labels (n, 1).
         """
-        costs = self.run(data, training=True)
+        costs = self._run(data, training=True)
         self._counter.value += 1
         return costs
 
     def compute_gradients(self, data: Sequence[Array]) -> Costs:
-        """fprop and bprop without the update; the gradients can then be read. Dropout's masks stay the next minibatch's."""
-        return self.run(data, training=True, wanted=lambda step: step.phase != UPDATE)
+        """Run fprop and bprop without the update; the gradients can then be read.
+
+        Dropout's masks are those of the next minibatch to be trained.
+        """
+        return self._run(data, training=True, leave_out=(UPDATE,))
 
     def compute_costs(self, data: Sequence[Array]) -> Costs:
-        """The fprop of training alone."""
-        return self.run(data, training=True, wanted=lambda step: step.phase not in (BPROP, UPDATE))
+        """Run the fprop of training alone."""
+        return self._run(data, training=True, leave_out=(BPROP, UPDATE))
 
     def test_minibatch(self, data: Sequence[Array]) -> Costs:
-        """fprop as in testing; returns the costs."""
-        return self.run(data, training=False)
+        """Run fprop as in testing; returns the costs."""
+        return self._run(data, training=False)
 
-    def run(
-        self, data: Sequence[Array], *, training: bool, wanted: Callable[[Step], bool] = lambda step: True
-    ) -> Costs:
-        """Run the wanted steps of a pass over one minibatch of at most `mini` cases."""
+    def _run(self, data: Sequence[Array], *, training: bool, leave_out: tuple[str, ...] = ()) -> Costs:
+        """Run a pass over one minibatch of at most `mini` cases, less the steps of some phases."""
         cases = len(data[0])
         self._load(data, cases)
         for step, launch in self.bound.program(training=training, cases=cases):
-            if wanted(step):
+            if step.phase not in leave_out:
                 launch()
         return self._costs(cases)
 

@@ -16,7 +16,7 @@ _STEPS = (1e-4, 1e-5, 1e-6)
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The derivative of the objective along a random direction of one parameter (or of a data layer), computed twice."""
+    """The derivative of the objective along a random direction of one parameter, or of the data, computed twice."""
 
     name: str
     analytic: float

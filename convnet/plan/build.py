@@ -13,8 +13,8 @@ from convnet.plan.memory import assign_offsets
 from convnet.plan.step import BPROP, FPROP, UPDATE, Plan, Step
 from convnet.shape import Maps
 from convnet.tensor import Memory, Target, Tensor, memory_shape, same_order
-from convnet.weights.parameter import Parameter
 from convnet.weights.layout import ParameterLayout
+from convnet.weights.parameter import Parameter
 
 
 def build_plan(
@@ -80,14 +80,17 @@ class _Builder:
         if not any(parameter.learns for parameter in layout.parameters):
             return
         flats = [_flat(space, layout.size) for space in ("weights", "increments", "gradients")]
-        self._emit(UPDATE, "", "update.momentum", (*flats,), {"offsets": layout.offsets, "rates": layout.rates})
+        self.emit(UPDATE, "", "update.momentum", (*flats,), {"offsets": layout.offsets, "rates": layout.rates})
         for parameter in layout.parameters:
             if parameter.wball > 0 and parameter.learns:
                 matrix = parameter.matrix
-                self._emit(UPDATE, parameter.layer, "update.wball", (self.parameter("weights", parameter),),
-                           {"limit": parameter.wball, "exact": matrix.windows == 1, "modules": matrix.windows})  # fmt: skip
+                limits = {"limit": parameter.wball, "exact": matrix.windows == 1, "modules": matrix.windows}
+                self.emit(UPDATE, parameter.layer, "update.wball", (self.parameter("weights", parameter),), limits)
 
-    def _emit(self, phase: str, layer: str, operation: str, arguments: tuple[Any, ...], parameters: dict[str, Any]) -> None:
+    def emit(
+        self, phase: str, layer: str, operation: str, arguments: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> None:
+        """Append a step."""
         self.steps.append(Step(phase, layer, 0, operation, arguments, parameters))
 
     def memory(self, name: str, numbers: int) -> Memory:
@@ -194,11 +197,11 @@ class _Emitter:
         return {"seed": self._builder.seed, "stream": stream, "counter": self._builder.counter}
 
     def emit(self, operation: str, *arguments: object, **parameters: object) -> None:
-        self._builder._emit(self._phase, self._node.name, operation, arguments, parameters)
+        self._builder.emit(self._phase, self._node.name, operation, arguments, parameters)
 
 
 def works_in_place(node: Node) -> bool:
-    """Whether a neuron layer may overwrite its input: nobody else reads it, and the derivative follows from the output."""
+    """Whether a neuron layer may overwrite its input: nobody else reads it, and the output gives the derivative."""
     if not isinstance(node.layer, Neuron) or not node.layer.function.from_output:
         return False
     below = node.inputs[0]

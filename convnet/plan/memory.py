@@ -25,8 +25,8 @@ class _Block:
 def assign_offsets(memories: Sequence[Memory], steps: Sequence[Step], mini: int) -> int:
     """Give every block of activations its offset, in numbers; returns the size of the arena.
 
-    A block lives from the first step that uses it to the last. Blocks that are pinned or used by no step of the training
-    pass live always. The largest blocks are placed first, each at the lowest offset that is free for its lifetime.
+    A block lives from the first step that uses it to the last. Blocks that are pinned or used by no step of the
+    training pass live always. The largest blocks are placed first, each at the lowest offset free for its lifetime.
     """
     lifetimes = _lifetimes(steps)
     always = (0, len(steps))

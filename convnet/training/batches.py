@@ -66,10 +66,8 @@ class BatchManager:
     def get_next_batch(self) -> DataBatch:
         """The current batch; the one after it is prepared meanwhile."""
         key = (self.epoch, self.batch_idx)
-        if self._next is not None and self._next[0] == key:
-            data = self._next[1].result()
-        else:
-            data = self._load(*key)
+        ready = self._next is not None and self._next[0] == key
+        data = self._next[1].result() if ready and self._next else self._load(*key)
         following = self._following()
         if following[0] <= self.epochs:
             self._next = (following, self._worker.submit(self._load, *following))

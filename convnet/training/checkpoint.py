@@ -24,28 +24,35 @@ _PREFIX, _ASIDE = "minibatch-", ".writing-"
 class TrainingState:
     """Where training stands: the next minibatch is number `minibatch` of batch `batch_idx` in epoch `epoch`.
 
-    `partial` are the totals of the current batch's minibatches so far. `train_history` and `test_history` hold, for
-    each batch done and each test, the epoch, the batch's number, the cases and the averaged costs. `best` is the
-    lowest test error so far and the checkpoint that reached it.
+    `test_due`: the test after the batch before is still to be done. `partial` are the totals of the current batch's
+    minibatches so far. `train_history` and `test_history` hold, for each batch done and each test, the epoch, the
+    batch's number, the cases and the averaged costs. `best` is the lowest test error so far and the checkpoint that
+    reached it.
     """
 
     epoch: int = 1
     batch_idx: int = 0
     minibatch: int = 0
     minibatches_done: int = 0
+    test_due: bool = False
     tests_done: int = 0
     partial: dict[str, Any] = field(default_factory=dict)
     train_history: list[dict[str, Any]] = field(default_factory=list)
     test_history: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """The name of a checkpoint of this state. Later states have later names, in alphabetical order."""
+        return f"{_PREFIX}{self.minibatches_done:09d}-tests-{self.tests_done:04d}"
+
 
 @dataclass
 class Checkpoint:
     """Everything that going on or testing needs.
 
-    `layers`, `params`: the texts of the two files. `options`: those of training, as plain values. `data_shapes`: of each matrix of the
-    data, [features, [channels, y, x] or None].
+    `layers`, `params`: the texts of the two files. `options`: those of training, as plain values. `data_shapes`: of
+    each matrix of the data, [features, [channels, y, x] or None].
     """
 
     layers: str
@@ -61,9 +68,9 @@ class Checkpoint:
         Raises:
             ConvnetError: if it cannot be written.
         """
-        target = run / f"{_PREFIX}{self.state.minibatches_done:09d}"
+        target = run / self.state.name
         if (target / STATE).is_file():
-            return target  # nothing was trained since
+            return target  # nothing has happened since
         aside = run / f"{_ASIDE}{target.name}"
         try:
             shutil.rmtree(aside, ignore_errors=True)
@@ -122,7 +129,8 @@ def newest(path: Path) -> Path:
         return path
     found = checkpoints(path)
     if not found:
-        raise ConvnetError(f"{path}: expected a run or a checkpoint, found {'no checkpoint' if path.exists() else 'nothing'}")
+        what = "no checkpoint" if path.exists() else "nothing"
+        raise ConvnetError(f"{path}: expected a run or a checkpoint, found {what}")
     return found[-1]
 
 

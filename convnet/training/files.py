@@ -41,7 +41,7 @@ def find_params(name: str | None, layers: Path, *, needed: bool = True) -> Path 
         if path.is_file():
             return path
     if needed:
-        raise ConvnetError(f"{layers}: expected its parameter file {tried[0]}, which does not exist; --params names one")
+        raise ConvnetError(f"{layers}: its parameter file {tried[0]} does not exist; --params names one")
     return None
 
 

@@ -21,9 +21,8 @@ def net_gradients(files: NetFiles, options: Options, threads: int | None = None)
     """
     shapes = describe_shapes(options)
     graph = files.graph(shapes, options["classes"])
-    net = ConvNet(
-        graph, open_device("cpu", threads), mini=options["mini"], seed=options["seed"], dtype=np.float64, input_grads=True
-    )
+    device = open_device("cpu", threads)
+    net = ConvNet(graph, device, mini=options["mini"], seed=options["seed"], dtype=np.float64, input_grads=True)
     generator = np.random.default_rng(options["seed"])
     maps = options["input"]
     images = generator.standard_normal((options["mini"], maps.y, maps.x, maps.channels))

@@ -47,7 +47,7 @@ def continued_run(
     files = stored_files(checkpoint, folder, params)
     session = open_session(files, options_in_force(files, dict(given)))
     state = checkpoint.state
-    if state.epoch > session.options["epochs"]:
+    if state.epoch > session.options["epochs"] and not state.test_due:
         raise ConvnetError(f"{folder}: all {session.options['epochs']} epochs are done; --epochs asks for more")
     net = open_net(session, device, threads)
     load_weights(net, checkpoint, folder)

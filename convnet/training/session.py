@@ -23,7 +23,7 @@ from convnet.training.options import Options, from_plain, merged, read_train_sec
 
 @dataclass
 class NetFiles:
-    """The two files of a net and the options that the parameter file sets. `params` is None if there is no such file."""
+    """The two files of a net, if it has a parameter file, and the options that this sets."""
 
     layers: CfgFile
     params: CfgFile | None
@@ -111,11 +111,11 @@ def open_session(files: NetFiles, options: Options) -> Session:
     graph = files.graph(provider.shapes, options["classes"])
     outputs = options["classes"] or files.classes
     if outputs is not None and outputs != provider.num_classes:
-        section = output_layer(files.layers)
+        section, classes = output_layer(files.layers), provider.num_classes
         assert section is not None
         raise ConvnetError(
-            f"{section.entries['outputs'].place}: [{section.name}] outputs: expected {provider.num_classes}, the number "
-            f"of classes in the data, found {outputs}; --classes {provider.num_classes} trains the net for this data"
+            f"{section.entries['outputs'].place}: [{section.name}] outputs: expected {classes}, the number of classes "
+            f"in the data, found {outputs}; --classes {classes} fits the net to this data"
         )
     return Session(files, options, provider, graph)
 
@@ -137,7 +137,7 @@ def describe_shapes(options: Options) -> list[Shape]:
         ConvnetError: if nothing says what the input is.
     """
     if options["input"] is None:
-        raise ConvnetError("--input: expected the net's input, such as 3x32x32; the parameter file's [train] has no input")
+        raise ConvnetError("--input: expected the net's input, such as 3x32x32; no [train] section tells it")
     return [Shape.of_maps(*options["input"]), Shape(1)]
 
 

@@ -10,13 +10,13 @@ from typing import Any
 from convnet.net import Costs
 from convnet.training.batches import checked_range
 from convnet.training.checkpoint import Checkpoint, newest
-from convnet.training.evaluate import Totals, evaluate
+from convnet.training.evaluate import evaluate
 from convnet.training.runs import load_weights, open_net
 from convnet.training.session import open_session, options_in_force, stored_files
 
 
 @dataclass(frozen=True)
-class TestResult:
+class Tested:
     """Averaged costs of a test, with what was tested and on what."""
 
     checkpoint: Path
@@ -25,8 +25,11 @@ class TestResult:
     costs: Costs
 
     def summary(self) -> dict[str, Any]:
-        """error, topk_error and cost of the first cost layer that counts errors (of the first, if none does), the
-        number of cases, and all costs by layer."""
+        """What `convnet test --json` prints.
+
+        error, topk_error and cost are those of the first cost layer that counts errors, or of the first if none does;
+        costs holds all of them by layer.
+        """
         counting = [metrics for metrics in self.costs.values() if "error" in metrics]
         metrics = (counting or list(self.costs.values()))[0]
         return {
@@ -35,7 +38,7 @@ class TestResult:
         }  # fmt: skip
 
 
-def test_checkpoint(path: Path, given: Mapping[str, Any], device: str, threads: int | None) -> TestResult:
+def test_checkpoint(path: Path, given: Mapping[str, Any], device: str, threads: int | None) -> Tested:
     """Test the newest checkpoint of a run, or the one named, on the test batches of its data or of other data.
 
     Raises:
@@ -49,9 +52,7 @@ def test_checkpoint(path: Path, given: Mapping[str, Any], device: str, threads: 
     batch_range = checked_range(session.options["test-range"], provider.test_batches, "test-range")
     net = open_net(session, device, threads)
     load_weights(net, checkpoint, folder)
-    totals = Totals()
-    for totals in evaluate(net, provider, batch_range):
-        pass
-    return TestResult(folder, provider.describe(), totals.cases, totals.averages())
+    *_, totals = evaluate(net, provider, batch_range)
+    return Tested(folder, provider.describe(), totals.cases, totals.averages())
 
 

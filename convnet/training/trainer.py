@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from convnet.errors import ConvnetError
 from convnet.net import ConvNet, Costs
@@ -30,8 +31,10 @@ class MinibatchDone:
 
 @dataclass(frozen=True)
 class BatchDone:
-    """A data batch was trained. `costs`: averages over its cases; `seconds`: since the batch before; `waited`: of them,
-    spent waiting for data."""
+    """A data batch was trained.
+
+    `costs`: averages over its cases. `seconds`: since the batch before; `waited`: of them, waiting for data.
+    """
 
     epoch: int
     batchnum: int
@@ -95,21 +98,28 @@ class Trainer:
         Raises:
             ConvnetError: if a cost becomes infinite or NaN, or a checkpoint cannot be written.
         """
-        while not self.batches.finished and not self.stop:
-            began = time.monotonic()
-            batch = self.batches.get_next_batch()
-            waited = time.monotonic() - began
-            self.net.set_progress(self.batches.progress)
-            totals = Totals(**self.state.partial)
-            yield from self._minibatches(batch, totals)
-            if self.stop and self.state.minibatch * self.net.mini < len(batch.data[0]):
-                break
+        while not self._stopped():
+            if self.state.test_due:
+                yield from self._test()
+            elif self.batches.finished:
+                return
+            else:
+                yield from self._data_batch()
+        yield self._save()
+
+    def _stopped(self) -> bool:
+        return self.stop
+
+    def _data_batch(self) -> Iterator[Event]:
+        """Train the current data batch, from the minibatch where training stands."""
+        began = time.monotonic()
+        batch = self.batches.get_next_batch()
+        waited = time.monotonic() - began
+        self.net.set_progress(self.batches.progress)
+        totals = Totals(**self.state.partial)
+        yield from self._minibatches(batch, totals)
+        if totals.cases == len(batch.data[0]):
             yield self._batch_done(batch, totals, time.monotonic() - began, waited)
-            if self._advance():
-                yield from self._test(batch)
-                yield self._save()
-        if self.stop:
-            yield self._save()
 
     def _minibatches(self, batch: DataBatch, totals: Totals) -> Iterator[Event]:
         total = len(batch.data[0])
@@ -121,37 +131,33 @@ class Trainer:
             self.state.minibatches_done = self.net.minibatches
             self.state.partial = {"sums": totals.sums, "cases": totals.cases}
             yield MinibatchDone(batch.epoch, batch.batchnum, totals.cases, total, totals.averages())
-            if self.stop:
+            if self._stopped():
                 return
 
     def _batch_done(self, batch: DataBatch, totals: Totals, seconds: float, waited: float) -> BatchDone:
-        costs = totals.averages()
-        self.state.train_history.append(
-            {"epoch": batch.epoch, "batchnum": batch.batchnum, "cases": totals.cases, "costs": costs}
-        )
+        """Write the batch down and go to the next one."""
+        state, costs = self.state, totals.averages()
+        state.train_history.append(_entry(batch.epoch, batch.batchnum, totals))
+        state.test_due = self.batches.test_is_due
+        self.batches.advance_batch()
+        state.epoch, state.batch_idx, state.minibatch, state.partial = self.batches.epoch, self.batches.batch_idx, 0, {}
         return BatchDone(batch.epoch, batch.batchnum, totals.cases, costs, seconds, waited)
 
-    def _advance(self) -> bool:
-        """Go to the next batch; whether a test was due after the one just done."""
-        due = self.batches.test_is_due
-        self.batches.advance_batch()
-        state = self.state
-        state.epoch, state.batch_idx, state.minibatch, state.partial = self.batches.epoch, self.batches.batch_idx, 0, {}
-        return due
-
-    def _test(self, batch: DataBatch) -> Iterator[Event]:
-        began, totals = time.monotonic(), Totals()
+    def _test(self) -> Iterator[Event]:
+        """Test after the batch done last, and save; if stopped meanwhile, the test stays due."""
+        began, state = time.monotonic(), self.state
         for totals in evaluate(self.net, self.session.provider, self._next_test_range()):
             yield TestRunning(totals.cases)
-        costs, state = totals.averages(), self.state
-        state.tests_done += 1
-        state.test_history.append(
-            {"epoch": batch.epoch, "batchnum": batch.batchnum, "cases": totals.cases, "costs": costs}
-        )
+            if self._stopped():
+                return
+        costs, last = totals.averages(), state.train_history[-1]
+        state.tests_done, state.test_due = state.tests_done + 1, False
+        state.test_history.append(_entry(last["epoch"], last["batchnum"], totals))
         best = not state.best or test_error(costs) < state.best["error"]
         if best:
-            state.best = {"error": test_error(costs), "checkpoint": f"minibatch-{state.minibatches_done:09d}"}
-        yield TestDone(batch.epoch, batch.batchnum, totals.cases, costs, time.monotonic() - began, best)
+            state.best = {"error": test_error(costs), "checkpoint": state.name}
+        yield TestDone(last["epoch"], last["batchnum"], totals.cases, costs, time.monotonic() - began, best)
+        yield self._save()
 
     def _next_test_range(self) -> list[int]:
         if not self.session.options["test-one"]:
@@ -176,6 +182,10 @@ class Trainer:
         for layer, metrics in costs.items():
             if not math.isfinite(metrics["cost"]):
                 raise ConvnetError(
-                    f"the cost of layer '{layer}' became {metrics['cost']} in epoch {batch.epoch}, batch {batch.batchnum}: "
-                    "the rates may be too high; checkpoints already written are unharmed"
+                    f"the cost of layer '{layer}' became {metrics['cost']} in epoch {batch.epoch}, batch "
+                    f"{batch.batchnum}: the rates may be too high; checkpoints already written are unharmed"
                 )
+
+
+def _entry(epoch: int, batchnum: int, totals: Totals) -> dict[str, Any]:
+    return {"epoch": epoch, "batchnum": batchnum, "cases": totals.cases, "costs": totals.averages()}

@@ -63,7 +63,8 @@ def _find(call: Call, layer: str, key: str) -> Callable[..., object]:
     finally:
         sys.path.remove(folder)
     if not callable(function):
-        raise ConvnetError(f"[{layer}] {key}: expected a function '{call.function}' in module '{call.module}', found none")
+        wanted = f"a function '{call.function}' in module '{call.module}'"
+        raise ConvnetError(f"[{layer}] {key}: expected {wanted}, found none")
     return function  # type: ignore[no-any-return]
 
 

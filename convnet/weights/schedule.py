@@ -46,7 +46,7 @@ def _discrete(schedule: ParameterSchedule, progress: float) -> float:
 
 
 _VALUES: dict[str, Callable[[ParameterSchedule, float], float]] = {
-    "const": lambda s, p: s.base,
+    "const": lambda s, _: s.base,
     "linear": lambda s, p: s.base * (1 - p) + s.base / s.target_factor * p,
     "exp": lambda s, p: s.base * float(s.target_factor**-p),
     "dexp": _discrete,

@@ -24,7 +24,7 @@ class Tap(NamedTuple):
 
 
 def taps(g: ConvGeometry, own_filters: bool) -> Iterator[Tap]:
-    """All taps that meet the image; rows count in the memory order (module if it has its own filters, y, x, channel)."""
+    """All taps that meet the image; rows in the memory order: (module, if it has its own filters, y, x, channel)."""
     depth, width = g.maps.channels // g.groups, g.filters // g.groups
     for module in np.ndindex(g.modules_y, g.modules_x):
         for i, j in np.ndindex(g.filter_size, g.filter_size):

@@ -37,7 +37,6 @@ HELPERS = {
     "local.weights_from_memory",
     "local.weights_to_memory",
     "matmul.tile",
-    "rnorm.planes",
 }
 
 THREADS = (1, 2, 3, 5)
@@ -95,11 +94,11 @@ def call(*arguments: Any, **keywords: Any) -> Arguments:
 
 
 MAPS = Maps(6, 13, 11)
-X, Y = (6, 13, 11, 6), (6, 7, 6, 10)
+X, Y = (13, 13, 11, 6), (13, 7, 6, 10)
 CONV = ConvGeometry(MAPS, 10, 3, 1, 2, 2, 7, 6)
 LOCAL = LocalGeometry(MAPS, 10, 3, 1, 2, 2, 7, 6)
 POOL = PoolGeometry(MAPS, 3, 2, -1, 7, 6)
-POOLED = (6, 7, 6, 6)
+POOLED = (13, 7, 6, 6)
 NORM = Normalization(4, 0.9, 0.75, 1.5)
 TANH, LOGISTIC = NeuronFunction("tanh", 1.7, 0.6), NeuronFunction("logistic")
 KEEP = {"keep": 0.4, "scale": 2.5, "seed": 2**40 + 1, "stream": 3}
@@ -131,7 +130,7 @@ CALLS: dict[str, Callable[[Numbers], Arguments]] = {
     "eltwise.bprop_max": lambda r: call(
         r(7, 9001), r(7, 9001).round(), r(7, 9001).round(), r(7, 9001), accumulate=True
     ),
-    "layout.convert": lambda r: call(r(*X), MAPS, r(6, 858), None, accumulate=True),
+    "layout.convert": lambda r: call(r(*X), MAPS, r(13, 858), None, accumulate=True),
     "local.fprop": lambda r: call(r(*X), r(42 * 27, 10), r(420), r(*Y), LOCAL, accumulate=True, neuron=TANH),
     "local.bprop_acts": lambda r: call(r(*Y), r(42 * 27, 10), r(*X), LOCAL, accumulate=True),
     "local.bprop_weights": lambda r: call(r(*X), r(*Y), r(42 * 27, 10), LOCAL, accumulate=True),

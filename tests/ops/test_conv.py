@@ -6,12 +6,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-import reference_conv
 
 from convnet.backends.cpu.device import CpuDevice
 from convnet.ops.conv import ConvGeometry, cpu, modules
 from convnet.ops.neuron import NeuronFunction
 from convnet.shape import Maps
+
+from . import reference_conv
 
 # maps (channels, y, x), filters, filter size, padding, stride, groups, modules y, modules x.
 GEOMETRIES = {

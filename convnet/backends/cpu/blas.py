@@ -61,8 +61,9 @@ def _call_blas(name: str, real: Any) -> Any:
         def data(position: int, value: Any) -> Any:
             return cgutils.create_struct_proxy(signature.args[position])(context, builder, value).data
 
-        call = [letter(tb), letter(ta), integer(n), integer(m), integer(k), number(ir.Constant(ir.DoubleType(), 1.0)),
-                data(7, b), integer(ldb), data(5, a), integer(lda), number(beta), data(10, c), integer(ldc)]  # fmt: skip
+        one = ir.Constant(ir.DoubleType(), 1.0)
+        call = [letter(tb), letter(ta), integer(n), integer(m), integer(k), number(one), data(7, b), integer(ldb),
+                data(5, a), integer(lda), number(beta), data(10, c), integer(ldc)]  # fmt: skip
         function = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(ir.VoidType(), [v.type for v in call]), name
         )

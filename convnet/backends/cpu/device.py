@@ -90,7 +90,8 @@ class CpuDevice:
     def parallel(self, kernel: Callable[..., None], items: int, *arguments: Any) -> Launch:
         """A launch of kernel(start, stop, *arguments) over 0..items, cut among the threads.
 
-        A workspace array is passed as the function that `reserve` returned.
+        An argument that is a function is called at each launch and its result passed: the function that `reserve`
+        returned gives the workspace array, others read what changes between launches.
         """
         parts = max(1, min(self.threads, items))
         cuts = [(items * part // parts, items * (part + 1) // parts) for part in range(parts)]

@@ -14,7 +14,7 @@ _LONG = 512  # more rows than this are first summed in parts
 
 
 def bprop(dev: CpuDevice, dy: Array, db: Array, *, accumulate: bool) -> Launch:
-    """db (columns,) (+)= sum over rows of dy (rows, columns)."""
+    """`db` (columns,) (+)= the sum over rows of `dy` (rows, columns)."""
     rows, columns = dy.shape
     if db.shape != (columns,):
         raise ValueError(f"bias: gradients of shape {dy.shape} for a bias of shape {db.shape}")
@@ -31,10 +31,8 @@ def bprop(dev: CpuDevice, dy: Array, db: Array, *, accumulate: bool) -> Launch:
     return launch
 
 
-def sum_rows(
-    dev: CpuDevice, a: Array | Callable[[], Array], rows: int, out: Array, *, accumulate: bool
-) -> Launch:
-    """out (columns,) (+)= sum over rows of the flat `a`, an array or workspace, added from the first row to the last."""
+def sum_rows(dev: CpuDevice, a: Array | Callable[[], Array], rows: int, out: Array, *, accumulate: bool) -> Launch:
+    """`out` (columns,) (+)= the sum over rows of the flat `a`, an array or workspace, from first to last."""
     return dev.parallel(_sum_rows, -(-out.size // COLUMNS), a, rows, out, accumulate)
 
 
@@ -60,7 +58,7 @@ def _sum_parts(start: int, stop: int, a: Array, rows: int, columns: int, partial
 
 @kernel
 def add_rows(a: Array, at: int, step: int, rows: int, out: Array, first: int, width: int) -> None:
-    """out[first:first + width] += the rows a[at + r * step:][:width], one after the other."""
+    """Add to out[first:first + width] the rows a[at + r * step:][:width], one after the other."""
     total = out[first : first + width]
     for row in range(rows):
         source = a[at + row * step : at + row * step + width]

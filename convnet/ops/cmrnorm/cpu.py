@@ -21,7 +21,7 @@ def fprop(dev: CpuDevice, x: Array, y: Array, norm: Normalization) -> Launch:
     """y = x * d^-power."""
     block, items = _blocks(x, norm.size)
     return dev.parallel(
-        _fprop, items, _pixels(x), _pixels(y), block, norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked
+        _fprop, items, *_pixels(x, y), block, norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked
     )
 
 
@@ -29,14 +29,17 @@ def bprop(dev: CpuDevice, dy: Array, x: Array, dx: Array, norm: Normalization, *
     """dx (+)= the gradient of fprop."""
     block, items = _blocks(x, norm.size)
     return dev.parallel(
-        _bprop, items, _pixels(dy), _pixels(x), _pixels(dx), block,
+        _bprop, items, *_pixels(dy, x, dx), block,
         norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked, accumulate,
     )  # fmt: skip
 
 
-def _pixels(maps: Array) -> Array:
-    """(n, y, x, channel) seen as (n*y*x, channel)."""
-    return maps.reshape(-1, maps.shape[3], copy=False)
+def _pixels(*maps: Array) -> list[Array]:
+    """Arrays of one shape (n, y, x, channel), each seen as (n*y*x, channel)."""
+    shapes = [array.shape for array in maps]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"cmrnorm: expected arrays of one shape, found {shapes}")
+    return [array.reshape(-1, shapes[0][3]) for array in maps]
 
 
 def _blocks(x: Array, size: int) -> tuple[int, int]:

@@ -13,20 +13,19 @@ from convnet.ops.rnorm.cpu_window import box_sums, denominators, planes, pulls_o
 
 def fprop(dev: CpuDevice, x: Array, y: Array, norm: Normalization) -> Launch:
     """y = x * d^-power."""
+    arrays = planes(x, y)
     parts = min(dev.threads, len(x))
-    centred = dev.workspace.reserve((parts, *planes(x).shape[1:]), x.dtype)
-    return dev.parallel(
-        _fprop, parts, planes(x), planes(y), centred, x.shape[3], norm.size, norm.alpha, norm.power, norm.min_div
-    )
+    centred = dev.workspace.reserve((parts, *arrays[0].shape[1:]), x.dtype)
+    return dev.parallel(_fprop, parts, *arrays, centred, x.shape[3], norm.size, norm.alpha, norm.power, norm.min_div)
 
 
 def bprop(dev: CpuDevice, dy: Array, x: Array, dx: Array, norm: Normalization, *, accumulate: bool) -> Launch:
     """dx (+)= the gradient of fprop."""
+    arrays = planes(dy, x, dx)
     parts = min(dev.threads, len(x))
-    scratch = dev.workspace.reserve((3, parts, *planes(x).shape[1:]), x.dtype)
+    scratch = dev.workspace.reserve((3, parts, *arrays[0].shape[1:]), x.dtype)
     return dev.parallel(
-        _bprop, parts, planes(dy), planes(x), planes(dx),
-        lambda: scratch()[0], lambda: scratch()[1], lambda: scratch()[2],
+        _bprop, parts, *arrays, lambda: scratch()[0], lambda: scratch()[1], lambda: scratch()[2],
         x.shape[3], norm.size, norm.alpha, norm.power, norm.min_div, accumulate,
     )  # fmt: skip
 
@@ -46,9 +45,7 @@ def _fprop(
         for case in range(cases * part // parts, cases * (part + 1) // parts):
             _centre(x[case], centred[part], channels, size)
             for row in range(height):
-                denominators(
-                    centred[part], row, channels, size, alpha, power, min_div, line, inverse, factor[0]
-                )  # fmt: skip
+                denominators(centred[part], row, channels, size, alpha, power, min_div, line, inverse, factor[0])
                 product(x[case, row : row + 1], factor, y[case, row : row + 1])
 
 

@@ -1,4 +1,4 @@
-"""Convolution: filters moved over maps, in groups, with zeros around the maps; cross-correlation, the filters not flipped.
+"""Convolution: filters moved over maps, in groups, with zeros around the maps. The filters are not flipped.
 
     y[n, p, q, f] = sum over i, j, c of x[n, p*stride - padding + i, q*stride - padding + j, g*C + c] * w[(i, j, c), f]
 

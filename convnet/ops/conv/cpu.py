@@ -1,4 +1,4 @@
-"""Convolution on the CPU: a block of windows at a time, laid out as a matrix and multiplied while it is in the cache."""
+"""Convolution on the CPU: a block of windows at a time, laid out as a matrix and multiplied while in the cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.bias.cpu import sum_rows
 from convnet.ops.conv import ConvGeometry
-from convnet.ops.conv.cpu_products import BLOCK, gradients_by_filters, windows_by_filters, windows_by_gradients
+from convnet.ops.conv.cpu_products import (
+    BLOCK,
+    gradients_by_filters,
+    transpose,
+    windows_by_filters,
+    windows_by_gradients,
+)
 from convnet.ops.conv.cpu_windows import Windows, add, gather, padded, scatter, windows
 from convnet.ops.neuron import NeuronFunction
 from convnet.ops.neuron.cpu import apply
@@ -35,7 +41,7 @@ def fprop(
     dev: CpuDevice, x: Array, w: Array, bias: Array | None, y: Array, geometry: ConvGeometry, *, accumulate: bool,
     neuron: NeuronFunction | None,
 ) -> Launch:  # fmt: skip
-    """y = f(conv(x) [+ y] [+ bias])."""
+    """`y` = f(conv(x) [+ y] [+ bias])."""
     n = check_shapes(x, w, y, geometry)
     if bias is not None and bias.shape not in ((geometry.filters,), (geometry.modules * geometry.filters,)):
         raise ValueError(f"conv: bias of shape {bias.shape} for {geometry}")
@@ -49,17 +55,17 @@ def fprop(
 
 
 def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: ConvGeometry, *, accumulate: bool) -> Launch:
-    """dx (+)= the gradient; one item is one case."""
+    """`dx` (+)= the gradient; one item is one case."""
     n = check_shapes(dx, w, dy, geometry)
     transposed = dev.workspace.reserve((w.size,), w.dtype)
-    transpose = dev.parallel(_transpose, 1, w, transposed)
+    transposition = dev.parallel(transpose, 1, w.reshape(-1), *w.shape, transposed)
     gradients = dev.parallel(
         _bprop_acts, n, dy.reshape(-1), transposed, dx.reshape(-1), windows(geometry), geometry.groups,
         geometry.filters, accumulate,
     )  # fmt: skip
 
     def launch() -> None:
-        transpose()
+        transposition()
         gradients()
 
     return launch
@@ -68,7 +74,7 @@ def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: ConvGeo
 def bprop_weights(
     dev: CpuDevice, x: Array, dy: Array, dw: Array, geometry: ConvGeometry, *, accumulate: bool
 ) -> Launch:
-    """dw (+)= the gradient: partial sums over fixed ranges of cases, then their sum."""
+    """`dw` (+)= the gradient: partial sums over fixed ranges of cases, then their sum."""
     n = check_shapes(x, dw, dy, geometry)
     parts = min(_PARTS, n)
     partial = dev.workspace.reserve((parts * dw.size,), dw.dtype)
@@ -126,15 +132,6 @@ def add_bias(bias: Array, y: Array, first: int, count: int, filters: int) -> Non
 
 
 @kernel
-def _transpose(start: int, stop: int, w: Array, transposed: Array) -> None:
-    """transposed, as (filters, rows), = w (rows, filters), in one go: `start` and `stop` are 0 and 1."""
-    rows, filters = w.shape
-    for f in range(filters):
-        for row in range(rows):
-            transposed[f * rows + row] = w[row, f]
-
-
-@kernel
 def _bprop_acts(
     start: int, stop: int, dy: Array, w: Array, dx: Array, g: Windows, groups: int, filters: int, accumulate: bool
 ) -> None:
@@ -150,7 +147,7 @@ def _bprop_acts(
             count = min(BLOCK, (case + 1) * modules - first)
             for group in range(groups):
                 gradients_by_filters(dy[first * filters + group * width :], filters, count, w[group * width * rows :],
-                                     True, rows, width, rows, patches, step)  # fmt: skip
+                                     width, rows, patches, step)  # fmt: skip
                 scatter(patches, g, group * g.filter_channels, first, 1, count, dx)
 
 
@@ -170,5 +167,7 @@ def _bprop_weights(
             count = min(BLOCK, end - first)
             for group in range(groups):
                 gather(x, g, group * g.filter_channels, first, 1, count, patches)
-                windows_by_gradients(patches, step, count, rows, dy[first * filters + group * width :], filters, width,
-                                     first > begin, partial[part * rows * filters + group * width :], filters)  # fmt: skip
+                windows_by_gradients(
+                    patches, step, count, rows, dy[first * filters + group * width :], filters, width, first > begin,
+                    partial[part * rows * filters + group * width :], filters,
+                )  # fmt: skip

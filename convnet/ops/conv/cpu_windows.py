@@ -38,12 +38,12 @@ def windows(geometry: ConvGeometry) -> Windows:
 
 
 @intrinsic
-def copy(typing_context: Any, target: Any, at: Any, source: Any, start: Any, count: Any) -> Any:
-    """target[at:at + count] = source[start:start + count] for one-dimensional contiguous arrays, by memcpy.
+def copy(_typing_context: Any, target: Any, at: Any, source: Any, start: Any, count: Any) -> Any:
+    """Do target[at:at + count] = source[start:start + count] for one-dimensional contiguous arrays, by memcpy.
 
     The runs copied here are often shorter than what a vectorised loop takes in one step.
     """
-    signature = types.void(target, types.intp, source, types.intp, types.intp)
+    signature = types.void(target, at, source, start, count)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def element(position: int) -> Any:
@@ -59,7 +59,7 @@ def copy(typing_context: Any, target: Any, at: Any, source: Any, start: Any, cou
 
 @kernel
 def add(target: Array, at: int, source: Array, start: int, count: int) -> None:
-    """target[at:at + count] += source[start:start + count]."""
+    """`target[at:at + count]` += source[start:start + count]."""
     to, number = target[at : at + count], source[start : start + count]
     for i in range(count):
         to[i] += number[i]
@@ -67,7 +67,7 @@ def add(target: Array, at: int, source: Array, start: int, count: int) -> None:
 
 @kernel
 def padded(rows: int) -> int:
-    """Numbers from one window to the next: an odd number of cache lines, so that windows do not share few cache sets."""
+    """Numbers from window to window: an odd number of cache lines, lest all windows meet in few sets of the cache."""
     return (rows + 15) // 16 // 2 * 32 + 16
 
 
@@ -108,7 +108,7 @@ def gather(x: Array, g: Windows, first_channel: int, start: int, every: int, cou
 
 @kernel
 def scatter(patches: Array, g: Windows, first_channel: int, start: int, every: int, count: int, x: Array) -> None:
-    """x += the windows of the positions start + i * every, the reverse of `gather`."""
+    """`x` += the windows of the positions start + i * every, the reverse of `gather`."""
     channels = g.filter_channels
     run = g.size * channels
     step = padded(g.size * run)

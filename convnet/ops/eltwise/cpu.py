@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
 
@@ -10,25 +12,37 @@ _BLOCK = 4096  # elements: a few blocks fit into the first cache
 
 def scale(dev: CpuDevice, x: Array, y: Array, *, coeff: float, accumulate: bool) -> Launch:
     """y (+)= coeff * x."""
-    return dev.parallel(_scale, _blocks(x), _flat(x), _flat(y), coeff, accumulate)
+    return dev.parallel(_scale, _blocks(y), *_flat(x, y), coeff, accumulate)
 
 
 def fprop_max(dev: CpuDevice, xs: list[Array], y: Array) -> Launch:
     """y = the largest of the inputs, of which there are at least two."""
-    return dev.parallel(_fprop_max, _blocks(y), tuple(_flat(x) for x in xs), _flat(y))
+    *inputs, target = _flat(*xs, y)
+    return dev.parallel(_fprop_max, _blocks(y), tuple(inputs), target)
 
 
 def bprop_max(dev: CpuDevice, dy: Array, x: Array, y: Array, dx: Array, *, accumulate: bool) -> Launch:
     """dx (+)= dy where x equals y."""
-    return dev.parallel(_bprop_max, _blocks(y), _flat(dy), _flat(x), _flat(y), _flat(dx), accumulate)
+    return dev.parallel(_bprop_max, _blocks(y), *_flat(dy, x, y, dx), accumulate)
 
 
-def _flat(array: Array) -> Array:
-    return array.reshape(-1, copy=False)
+def _flat(*arrays: Array) -> list[Array]:
+    """Arrays of one shape, each seen as a vector."""
+    shapes = [array.shape for array in arrays]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"eltwise: expected arrays of one shape, found {shapes}")
+    return [array.reshape(-1) for array in arrays]
 
 
 def _blocks(array: Array) -> int:
+    """How many blocks an array is cut into."""
     return -(-array.size // _BLOCK)
+
+
+@kernel
+def larger(a: float, b: float) -> float:
+    """The larger of two numbers; NaN if one of them is NaN."""
+    return a if a >= b or np.isnan(a) else b
 
 
 @kernel
@@ -47,7 +61,7 @@ def _fprop_max(start: int, stop: int, xs: tuple[Array, ...], y: Array) -> None:
     for item in range(start, stop):
         _larger(_block(xs[0], item), _block(xs[1], item), _block(y, item))
         for k in range(2, len(xs)):
-            _raise_to(_block(xs[k], item), _block(y, item))
+            raise_to(_block(xs[k], item), _block(y, item))
 
 
 @kernel
@@ -65,14 +79,14 @@ def _block(array: Array, item: int) -> Array:
 def _larger(a: Array, b: Array, y: Array) -> None:
     """y = the larger of a and b."""
     for i in range(y.size):
-        y[i] = a[i] if a[i] >= b[i] or a[i] != a[i] else b[i]
+        y[i] = larger(a[i], b[i])
 
 
 @kernel
-def _raise_to(x: Array, y: Array) -> None:
+def raise_to(x: Array, y: Array) -> None:
     """y = the larger of y and x."""
     for i in range(y.size):
-        y[i] = y[i] if y[i] >= x[i] or y[i] != y[i] else x[i]
+        y[i] = larger(y[i], x[i])
 
 
 @kernel

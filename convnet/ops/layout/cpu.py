@@ -15,10 +15,14 @@ def convert(
     dev: CpuDevice, src: Array, src_maps: Maps | None, dst: Array, dst_maps: Maps | None, *, accumulate: bool
 ) -> Launch:
     """dst (+)= src, feature by feature."""
-    cases = len(src)
+    cases, features = len(dst), dst_maps.features if dst_maps else dst.shape[-1]
+    for array, maps in ((src, src_maps), (dst, dst_maps)):
+        expected = (cases, maps.y, maps.x, maps.channels) if maps else (cases, features)
+        if array.shape != expected or array.size != cases * features:
+            raise ValueError(f"layout: {src.shape} as {src_maps} and {dst.shape} as {dst_maps} do not fit")
     return dev.parallel(
-        _convert, cases, src.reshape(cases, -1, copy=False), _channels(src_maps),
-        dst.reshape(cases, -1, copy=False), _channels(dst_maps), accumulate,
+        _convert, cases, src.reshape(cases, features), _channels(src_maps), dst.reshape(cases, features),
+        _channels(dst_maps), accumulate,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Locally connected filters: as convolution, but each module (position of a filter) has filters of its own.
 
-    y[n, p, q, f] = sum over i, j, c of x[n, p*stride - padding + i, q*stride - padding + j, g*C + c] * w[(p, q, i, j, c), f]
+    y[n, p, q, f] = sum over i, j, c of
+                    x[n, p*stride - padding + i, q*stride - padding + j, g*C + c] * w[(p, q, i, j, c), f]
 
 with the names of `conv`. x, dx: (n, maps.y, maps.x, maps.channels); y, dy: (n, modules_y, modules_x, filters). w, dw:
 (modules * rows, filters) with rows in the order (p, q, i, j, c); cuda-convnet's own order, used by checkpoints and by

@@ -7,7 +7,13 @@ import numpy as np
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.conv.cpu import add_bias, check_shapes
-from convnet.ops.conv.cpu_products import BLOCK, gradients_by_filters, windows_by_filters, windows_by_gradients
+from convnet.ops.conv.cpu_products import (
+    BLOCK,
+    gradients_by_filters,
+    transpose,
+    windows_by_filters,
+    windows_by_gradients,
+)
 from convnet.ops.conv.cpu_windows import Windows, gather, padded, scatter, windows
 from convnet.ops.local import LocalGeometry
 from convnet.ops.neuron import NeuronFunction
@@ -39,7 +45,7 @@ def fprop(
     dev: CpuDevice, x: Array, w: Array, bias: Array | None, y: Array, geometry: LocalGeometry, *, accumulate: bool,
     neuron: NeuronFunction | None,
 ) -> Launch:  # fmt: skip
-    """y = f(local(x) [+ y] [+ bias])."""
+    """`y` = f(local(x) [+ y] [+ bias])."""
     n = check_shapes(x, w, y, geometry)
     if bias is not None and bias.shape != (geometry.modules * geometry.filters,):
         raise ValueError(f"local: bias of shape {bias.shape} for {geometry}")
@@ -52,19 +58,29 @@ def fprop(
 
 
 def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: LocalGeometry, *, accumulate: bool) -> Launch:
-    """dx (+)= the gradient; one item is some cases, because the windows of modules overlap."""
+    """`dx` (+)= the gradient; one item is some cases, because the windows of modules overlap."""
     n = check_shapes(dx, w, dy, geometry)
     cases = min(_CASES, -(-n // _ITEMS))
-    return dev.parallel(
-        _bprop_acts, -(-n // cases), dy.reshape(-1), w.reshape(-1), dx.reshape(-1), windows(geometry), geometry.groups,
+    transposed = dev.workspace.reserve((w.size,), w.dtype)
+    transposition = dev.parallel(
+        transpose, geometry.modules, w.reshape(-1), geometry.rows, geometry.filters, transposed
+    )
+    gradients = dev.parallel(
+        _bprop_acts, -(-n // cases), dy.reshape(-1), transposed, dx.reshape(-1), windows(geometry), geometry.groups,
         geometry.filters, n, cases, accumulate,
     )  # fmt: skip
+
+    def launch() -> None:
+        transposition()
+        gradients()
+
+    return launch
 
 
 def bprop_weights(
     dev: CpuDevice, x: Array, dy: Array, dw: Array, geometry: LocalGeometry, *, accumulate: bool
 ) -> Launch:
-    """dw (+)= the gradient; one item is one module."""
+    """`dw` (+)= the gradient; one item is one module."""
     n = check_shapes(x, dw, dy, geometry)
     return dev.parallel(
         _bprop_weights, geometry.modules, x.reshape(-1), dy.reshape(-1), dw.reshape(-1), windows(geometry),
@@ -101,7 +117,7 @@ def _bprop_acts(
     start: int, stop: int, dy: Array, w: Array, dx: Array, g: Windows, groups: int, filters: int, cases: int,
     item: int, accumulate: bool,
 ) -> None:  # fmt: skip
-    """Items start..stop of `item` cases each."""
+    """Items start..stop of `item` cases each; w is transposed, module by module."""
     modules, rows, width = g.modules_y * g.modules_x, g.size * g.size * g.filter_channels, filters // groups
     features, step = g.height * g.width * g.channels, padded(rows)
     patches = np.empty(item * step, dx.dtype)
@@ -114,7 +130,7 @@ def _bprop_acts(
             for group in range(groups):
                 gradients_by_filters(
                     dy[first * filters + group * width :], modules * filters, count,
-                    w[module * rows * filters + group * width :], False, filters, width, rows, patches, step,
+                    w[(module * filters + group * width) * rows :], width, rows, patches, step,
                 )  # fmt: skip
                 scatter(patches, g, group * g.filter_channels, first, modules, count, dx)
 

@@ -25,7 +25,7 @@ _IDENT = NeuronFunction("ident")
 def fprop(
     dev: CpuDevice, x: Array, w: Array, bias: Array | None, y: Array, *, accumulate: bool, neuron: NeuronFunction | None
 ) -> Launch:
-    """y = f(x w [+ y] [+ bias])."""
+    """`y` = f(x w [+ y] [+ bias])."""
     n, i, o = _sizes(x, w, y)
     if bias is not None and bias.shape != (o,):
         raise ValueError(f"matmul: bias of shape {bias.shape} for {o} outputs")
@@ -34,13 +34,13 @@ def fprop(
 
 
 def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, *, accumulate: bool) -> Launch:
-    """dx (+)= dy w'."""
+    """`dx` (+)= dy w'."""
     n, i, o = _sizes(dx, w, dy)
     return _launch(dev, (False, True), (n, i, o), dy, w, dx, accumulate, None, _IDENT)
 
 
 def bprop_weights(dev: CpuDevice, x: Array, dy: Array, dw: Array, *, accumulate: bool) -> Launch:
-    """dw (+)= x' dy."""
+    """`dw` (+)= x' dy."""
     n, i, o = _sizes(x, dw, dy)
     return _launch(dev, (True, False), (i, o, n), x, dy, dw, accumulate, None, _IDENT)
 
@@ -57,7 +57,7 @@ def _launch(
     dev: CpuDevice, transposed: tuple[bool, bool], sizes: tuple[int, int, int], a: Array, b: Array, c: Array,
     accumulate: bool, bias: Array | None, f: NeuronFunction,
 ) -> Launch:  # fmt: skip
-    """c (m, n) = op(a) op(b), cut into tiles along its longer side."""
+    """`c` (m, n) = op(a) op(b), cut into tiles along its longer side."""
     m, n, k = sizes
     rows, columns = (tile(m, n * k), n) if m >= n else (m, tile(n, m * k))
     real = c.dtype.type

@@ -30,7 +30,7 @@ _DRELU = NeuronFunction("drelu").code
 
 
 def fprop(dev: CpuDevice, x: Array, y: Array, f: NeuronFunction) -> Launch:
-    """y = f(x); any shape, x and y alike; y may be x itself."""
+    """`y` = f(x); any shape, x and y alike; y may be x itself."""
     _check_alike(x, y)
     source, target = x.reshape(-1), y.reshape(-1)
     return dev.parallel(
@@ -39,7 +39,7 @@ def fprop(dev: CpuDevice, x: Array, y: Array, f: NeuronFunction) -> Launch:
 
 
 def bprop(dev: CpuDevice, dy: Array, xy: Array, dx: Array, f: NeuronFunction, *, accumulate: bool) -> Launch:
-    """dx (+)= dy f'; `xy` is y where `f.from_output`, otherwise x; dx may be dy itself unless `accumulate`."""
+    """`dx` (+)= dy f'; `xy` is y where `f.from_output`, otherwise x; dx may be dy itself unless `accumulate`."""
     _check_alike(dy, xy, dx)
     same = _same(dy, dx)
     if same and accumulate:
@@ -99,8 +99,8 @@ def _bprop(
 
 
 @kernel
-def apply(code: int, a: float, b: float, v: Array, start: int, stop: int) -> None:
-    """v[start:stop] = f of itself, for use inside kernels; v is one-dimensional, a and b have its type."""
+def apply(code: int, a: float, b: float, v: Array, start: int, stop: int) -> None:  # noqa: C901, PLR0912 - a branch each
+    """`v[start:stop]` = f of itself, for use inside kernels; v is one-dimensional, a and b have its type."""
     v = v[start:stop]
     zero, one = v.dtype.type(0), v.dtype.type(1)
     if code == _LOGISTIC:
@@ -139,8 +139,8 @@ def apply(code: int, a: float, b: float, v: Array, start: int, stop: int) -> Non
 
 
 @kernel
-def derivative(code: int, a: float, b: float, xy: Array, start: int, slope: Array, size: int) -> None:
-    """slope[:size] = f' at xy[start:start + size]; xy is y or x as the table says."""
+def derivative(code: int, a: float, b: float, xy: Array, start: int, slope: Array, size: int) -> None:  # noqa: C901, PLR0912
+    """`slope[:size]` = f' at xy[start:start + size]; xy is y or x as the table says."""
     v = xy[start : start + size]
     zero, one, two = slope.dtype.type(0), slope.dtype.type(1), slope.dtype.type(2)
     if code == _IDENT:

@@ -1,7 +1,7 @@
 """Pooling: each output is the maximum or the average of a window of its own map.
 
-Output (oy, ox) of a map covers the rows start + oy*stride .. + size and the columns start + ox*stride .. + size, clipped
-to the image. Windows may overlap or leave gaps, and may begin outside the image (start < 0).
+Output (oy, ox) of a map covers the rows start + oy*stride .. + size and the columns start + ox*stride .. + size,
+clipped to the image. Windows may overlap or leave gaps, and may begin outside the image (start < 0).
 
     max:  y = max of the window         bprop: every input equal to y receives the full dy (ties are not divided)
     avg:  y = mean of the window, divided by the number of pixels left after clipping

@@ -1,39 +1,46 @@
-"""Pooling on the CPU: maximum and average are computed alike, first over the rows of a window, then over its columns."""
+"""Pooling on the CPU: maximum and average alike go over the rows of a window first, then over its columns."""
 
 from __future__ import annotations
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.ops.pool import PoolGeometry, cpu_avg, cpu_max
+from convnet.shape import Maps
 
 
 def fprop_max(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Launch:
     """y = maximum of each window of x."""
-    return dev.parallel(cpu_max.fprop, len(x) * geometry.outputs_y, _rows(x), _rows(y), *_numbers(geometry))
+    source, target = _rows(geometry.maps, len(x), x), _rows(geometry.output, len(x), y)
+    return dev.parallel(cpu_max.fprop, len(target[0]), *source, *target, *_numbers(geometry))
 
 
 def bprop_max(
     dev: CpuDevice, dy: Array, x: Array, y: Array, dx: Array, geometry: PoolGeometry, *, accumulate: bool
 ) -> Launch:
     """dx (+)= the gradient of fprop_max; y is what it computed from x."""
-    rows = (_rows(dy), _rows(x), _rows(y), _rows(dx))
-    return dev.parallel(cpu_max.bprop, len(rows[3]), *rows, *_numbers(geometry), accumulate)
+    gradient, output = _rows(geometry.output, len(x), dy, y)
+    pixels, target = _rows(geometry.maps, len(x), x, dx)
+    return dev.parallel(cpu_max.bprop, len(target), gradient, pixels, output, target, *_numbers(geometry), accumulate)
 
 
 def fprop_avg(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Launch:
     """y = mean of each window of x."""
-    return dev.parallel(cpu_avg.fprop, len(x) * geometry.outputs_y, _rows(x), _rows(y), *_numbers(geometry))
+    source, target = _rows(geometry.maps, len(x), x), _rows(geometry.output, len(x), y)
+    return dev.parallel(cpu_avg.fprop, len(target[0]), *source, *target, *_numbers(geometry))
 
 
 def bprop_avg(dev: CpuDevice, dy: Array, dx: Array, geometry: PoolGeometry, *, accumulate: bool) -> Launch:
     """dx (+)= the gradient of fprop_avg."""
-    rows = (_rows(dy), _rows(dx))
-    return dev.parallel(cpu_avg.bprop, len(rows[1]), *rows, *_numbers(geometry), accumulate)
+    gradient, target = _rows(geometry.output, len(dx), dy), _rows(geometry.maps, len(dx), dx)
+    return dev.parallel(cpu_avg.bprop, len(target[0]), *gradient, *target, *_numbers(geometry), accumulate)
 
 
-def _rows(maps: Array) -> Array:
-    """(n, y, x, channel) seen as (n*y, x*channel)."""
-    cases, height, width, channels = maps.shape
-    return maps.reshape(cases * height, width * channels, copy=False)
+def _rows(maps: Maps, cases: int, *arrays: Array) -> list[Array]:
+    """Arrays (n, y, x, channel) of these maps, each seen as (n*y, x*channel)."""
+    expected = (cases, maps.y, maps.x, maps.channels)
+    for array in arrays:
+        if array.shape != expected:
+            raise ValueError(f"pool: expected an array of shape {expected}, found {array.shape}")
+    return [array.reshape(cases * maps.y, maps.x * maps.channels) for array in arrays]
 
 
 def _numbers(geometry: PoolGeometry) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from convnet.backends.cpu.device import Array
 from convnet.backends.cpu.jit import kernel
+from convnet.ops.eltwise.cpu import raise_to
 from convnet.ops.pool.cpu_window import covering, window
 
 
@@ -40,19 +41,6 @@ def _largest(pieces: Array, target: Array) -> None:
         target[:] = 0
     for begin in range(length, pieces.size, length):
         raise_to(pieces[begin : begin + length], target)
-
-
-@kernel
-def larger(a: float, b: float) -> float:
-    """The larger of two numbers; NaN if one of them is NaN."""
-    return a if a >= b or a != a else b
-
-
-@kernel
-def raise_to(x: Array, y: Array) -> None:
-    """y = the larger of x and y, element by element."""
-    for i in range(y.size):
-        y[i] = larger(y[i], x[i])
 
 
 @kernel

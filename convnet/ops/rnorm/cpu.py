@@ -15,16 +15,17 @@ def fprop(dev: CpuDevice, x: Array, y: Array, norm: Normalization) -> Launch:
     """y = x * d^-power."""
     cases, height, _, channels = x.shape
     return dev.parallel(
-        _fprop, cases * height, planes(x), planes(y), channels, norm.size, norm.alpha, norm.power, norm.min_div
+        _fprop, cases * height, *planes(x, y), channels, norm.size, norm.alpha, norm.power, norm.min_div
     )
 
 
 def bprop(dev: CpuDevice, dy: Array, x: Array, dx: Array, norm: Normalization, *, accumulate: bool) -> Launch:
     """dx (+)= the gradient of fprop."""
+    arrays = planes(dy, x, dx)
     parts = min(dev.threads, len(x))
-    scratch = dev.workspace.reserve((2, parts, *planes(x).shape[1:]), x.dtype)
+    scratch = dev.workspace.reserve((2, parts, *arrays[0].shape[1:]), x.dtype)
     return dev.parallel(
-        _bprop, parts, planes(dy), planes(x), planes(dx), lambda: scratch()[0], lambda: scratch()[1],
+        _bprop, parts, *arrays, lambda: scratch()[0], lambda: scratch()[1],
         x.shape[3], norm.size, norm.alpha, norm.power, norm.min_div, accumulate,
     )  # fmt: skip
 

@@ -9,10 +9,17 @@ from convnet.backends.cpu.jit import kernel
 from convnet.ops.rnorm.cpu_power import invert, pull, raise_to_power
 
 
-def planes(maps: Array) -> Array:
-    """(n, y, x, channel) seen as (n, y, x*channel)."""
-    cases, height, width, channels = maps.shape
-    return maps.reshape(cases, height, width * channels, copy=False)
+def planes(*maps: Array) -> list[Array]:
+    """Arrays of one shape (n, y, x, channel), each seen as (n, y, x*channel).
+
+    Raises:
+        ValueError: they are not of one shape.
+    """
+    shapes = [array.shape for array in maps]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"normalization: expected arrays of one shape, found {shapes}")
+    cases, height, width, channels = shapes[0]
+    return [array.reshape(cases, height, width * channels) for array in maps]
 
 
 @kernel

@@ -1,0 +1,225 @@
+"""What the provider of data in memory does to images: mean, crops, flips, noise, order."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from convnet.data.memory import ImageSet, MemoryProvider, batch_sizes
+from convnet.data.provider import ProviderOptions
+from convnet.errors import ConvnetError
+from convnet.shape import Shape
+
+from .makers import random_images
+
+TRAIN, TEST = [30, 20, 7], [11]
+CASES = sum(TRAIN) + sum(TEST)
+
+
+def provider(channels=3, y=9, x=14, pixels=None, **options):
+    pixels = random_images(CASES, y, x, channels) if pixels is None else pixels
+    labels = np.arange(CASES) % 5
+    images = ImageSet("test data", pixels, labels, list("abcde"), TRAIN, TEST)
+    return MemoryProvider("test", images, ProviderOptions(**options))
+
+
+def mean_by_loops(pixels):
+    total = np.zeros(pixels.shape[1:])
+    for case in range(sum(TRAIN)):
+        total = total + pixels[case]
+    return total / sum(TRAIN)
+
+
+@pytest.mark.parametrize("batchnum", [1, 2, 3, 4])
+def test_without_options_images_are_whole_and_the_mean_of_the_training_cases_is_subtracted(batchnum):
+    pixels, data = random_images(CASES, 9, 14, 3), provider()
+    images, labels = data.get_batch(batchnum, 1, train=True)
+    start = sum([*TRAIN, *TEST][: batchnum - 1])
+    cases = range(start, start + data.cases(batchnum))
+    np.testing.assert_allclose(images, pixels[cases] - mean_by_loops(pixels), atol=1e-4)
+    np.testing.assert_array_equal(labels[:, 0], np.array(cases) % 5)
+    for matrix in (images, labels):
+        assert matrix.dtype == np.float32
+        assert matrix.flags.c_contiguous
+
+
+def test_numbers_of_batches_and_cases():
+    data = provider()
+    assert (data.train_batches, data.test_batches) == ([1, 2, 3], [4])
+    assert [data.cases(number) for number in (1, 2, 3, 4)] == [30, 20, 7, 11]
+    assert data.shapes == [Shape.of_maps(3, 9, 14), Shape(1)]
+    assert (data.num_classes, data.label_names) == (5, list("abcde"))
+    assert data.describe() == "test data: 57 training and 11 test images of 3x9x14 in 5 classes"
+
+
+@pytest.mark.parametrize("batchnum", [0, 5, -1])
+def test_a_batch_that_is_not_there(batchnum):
+    with pytest.raises(ConvnetError, match=f"test data: expected a batch from 1 to 4, found {batchnum}"):
+        provider().get_batch(batchnum, 1, train=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [({"crop": 6}, (6, 6)), ({"crop": 9}, (9, 9)), ({"crop_border": 2}, (5, 10)), ({"crop_border": 4}, (1, 6))],
+)
+def test_tests_see_the_centre(options, size):
+    pixels, data = random_images(CASES, 9, 14, 3), provider(**options)
+    assert data.shapes[0] == Shape.of_maps(3, *size)
+    top, left = (9 - size[0]) // 2, (14 - size[1]) // 2
+    window = np.s_[:, top : top + size[0], left : left + size[1]]
+    expected = (pixels - mean_by_loops(pixels))[window][sum(TRAIN) :]
+    np.testing.assert_allclose(data.get_batch(4, 1, train=False)[0], expected, atol=1e-4)
+
+
+def placements(image, source, size):
+    """All (top, left, mirrored) at which `image` is in `source`, tried one by one."""
+    return [
+        (top, left, mirrored)
+        for top in range(source.shape[0] - size[0] + 1)
+        for left in range(source.shape[1] - size[1] + 1)
+        for mirrored in (False, True)
+        if np.array_equal(image, source[top : top + size[0], left : left + size[1]][:, :: -1 if mirrored else 1])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "mirrors"),
+    [
+        ({"crop": 6}, (6, 6), {False, True}),
+        ({"crop_border": 2}, (5, 10), {False, True}),
+        ({"crop_border": 2, "flip": False}, (5, 10), {False}),
+        ({"flip": True}, (9, 14), {False, True}),
+        ({"crop": 9}, (9, 9), {False, True}),
+    ],
+)
+def test_training_images_are_windows_of_their_source(options, size, mirrors):
+    """Every image is one exact window; over the epochs all offsets and both directions come about equally often."""
+    pixels, data = random_images(CASES, 9, 14, 3), provider(scalar_mean=0.0, **options)
+    found = []
+    for epoch in range(1, 21):
+        images = data.get_batch(1, epoch, train=True)[0]
+        for case, image in enumerate(images):
+            (placement,) = placements(image, pixels[case], size)
+            found.append(placement)
+    for axis, room in ((0, 9 - size[0] + 1), (1, 14 - size[1] + 1)):
+        counts = np.bincount([placement[axis] for placement in found], minlength=room)
+        assert len(counts) == room
+        assert np.all(np.abs(counts - 600 / room) < 5 * np.sqrt(600 / room))
+    assert {mirrored for _, _, mirrored in found} == mirrors
+    if len(mirrors) == 2:
+        assert abs(np.mean([mirrored for _, _, mirrored in found]) - 0.5) < 5 * 0.5 / np.sqrt(600)
+
+
+def test_scalar_mean():
+    pixels, data = random_images(CASES, 9, 14, 3), provider(scalar_mean=12.5)
+    np.testing.assert_array_equal(data.get_batch(2, 1, train=True)[0], pixels[30:50].astype(np.float64) - 12.5)
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+AUGMENTED = {"crop_border": 2, "noise": 0.3, "seed": 5}
+
+
+def test_a_batch_depends_on_seed_and_epoch_alone():
+    data = provider(**AUGMENTED)
+    calls = [(batch, epoch) for epoch in (1, 2, 3) for batch in (1, 2, 3)]
+    first = [data.get_batch(*call, train=True) for call in calls]
+    again = provider(**AUGMENTED)
+    for call, expected in reversed(list(zip(calls, first, strict=True))):
+        assert same(again.get_batch(*call, train=True), expected)
+    with ThreadPoolExecutor(4) as threads:
+        for expected, batch in zip(
+            first * 3, threads.map(lambda c: data.get_batch(*c, train=True), calls * 3), strict=True
+        ):
+            assert same(batch, expected)
+    assert not same(data.get_batch(1, 2, train=True), first[0])
+    assert not same(provider(**{**AUGMENTED, "seed": 6}).get_batch(1, 1, train=True), first[0])
+    assert not same(provider(**{**AUGMENTED, "seed": 5 + 2**32}).get_batch(1, 1, train=True), first[0])
+
+
+def shuffled(data, epoch, batch_range):
+    batches = [
+        data.get_batch(number, epoch, train=True, shuffle=True, batch_range=batch_range) for number in batch_range
+    ]
+    assert [len(labels) for _, labels in batches] == [data.cases(number) for number in batch_range]
+    return np.concatenate([images for images, _ in batches]), np.concatenate([labels for _, labels in batches])
+
+
+@pytest.mark.parametrize("batch_range", [[1, 2, 3], [3, 1], [2]])
+def test_shuffling_moves_cases_and_changes_nothing_else(batch_range):
+    """The same cases, each augmented as it would be without shuffling, in another order every epoch."""
+    data, orders = provider(**AUGMENTED), []
+    for epoch in (1, 2):
+        images, labels = shuffled(data, epoch, batch_range)
+        plain = [data.get_batch(number, epoch, train=True) for number in batch_range]
+        where = {image.tobytes(): case for case, image in enumerate(np.concatenate([batch[0] for batch in plain]))}
+        order = [where[image.tobytes()] for image in images]
+        assert sorted(order) == list(range(len(where)))
+        assert order != sorted(order)
+        np.testing.assert_array_equal(labels, np.concatenate([batch[1] for batch in plain])[order])
+        orders.append(order)
+    assert orders[0] != orders[1]
+
+
+def test_noise_shifts_colours_along_their_principal_axes():
+    """Shifts are the same for all pixels of an image; their covariance is that of the pixels times scale squared."""
+    random = np.random.default_rng(3)
+    mixing = random.normal(size=(3, 3))
+    pixels = np.clip(random.normal(size=(CASES, 9, 14, 3)) @ mixing * 25 + 128, 0, 255).astype(np.uint8)
+    plain, data = provider(pixels=pixels), provider(pixels=pixels, noise=0.1)
+    shifts = []
+    for epoch in range(400):
+        difference = data.get_batch(1, epoch, train=True)[0] - plain.get_batch(1, epoch, train=True)[0]
+        np.testing.assert_allclose(difference, np.broadcast_to(difference[:, :1, :1], difference.shape), atol=1e-4)
+        shifts.append(difference[:, 0, 0])
+    shifts = np.concatenate(shifts).astype(np.float64)
+    expected = np.cov(pixels[: sum(TRAIN)].reshape(-1, 3).T.astype(np.float64), bias=True) * 0.1**2
+    count = len(shifts)
+    deviations = np.sqrt(np.diag(expected))
+    assert np.all(np.abs(shifts.mean(axis=0)) < 5 * deviations / np.sqrt(count))
+    # The covariance of n normal draws deviates from the true one by about the product of deviations / sqrt(n).
+    assert np.all(np.abs(np.cov(shifts.T) - expected) < 8 * np.outer(deviations, deviations) / np.sqrt(count))
+    normal = shifts @ np.linalg.inv(np.linalg.cholesky(expected)).T
+    assert np.all(np.abs((normal**4).mean(axis=0) - 3) < 0.5)  # the fourth moment of a normal number
+    assert same(data.get_batch(1, 1, train=False), plain.get_batch(1, 1, train=False))
+
+
+def test_noise_of_zero_is_none():
+    assert same(provider(noise=0.0).get_batch(1, 1, train=True), provider().get_batch(1, 1, train=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"crop": 10}, "crop 10 does not fit into images of 9x14 pixels"),
+        ({"crop_border": 5}, "crop border 5 does not fit into images of 9x14 pixels"),
+        ({"channels": 1, "noise": 0.1}, "expected images of 3 channels for colour noise"),
+    ],
+)
+def test_options_that_do_not_fit_the_images(options, text):
+    with pytest.raises(ConvnetError, match=f"test data: {text}"):
+        provider(**options)
+
+
+def test_plain_features():
+    features = np.random.default_rng(0).normal(size=(CASES, 13)).astype(np.float32)
+    data = provider(pixels=features)
+    assert data.shapes == [Shape(13), Shape(1)]
+    expected = features[30:50] - features[: sum(TRAIN)].astype(np.float64).mean(axis=0)
+    np.testing.assert_allclose(data.get_batch(2, 1, train=True)[0], expected, atol=1e-6)
+    assert "11 test cases of 13 features" in data.describe()
+    for options in ({"crop": 3}, {"crop_border": 1}, {"flip": True}):
+        with pytest.raises(ConvnetError, match="expected images to crop or flip, found plain features"):
+            provider(pixels=features, **options)
+    with pytest.raises(ConvnetError, match="expected images of 3 channels"):
+        provider(pixels=features, noise=0.1)
+
+
+def test_batch_sizes():
+    assert batch_sizes(25_000, 3072, None) == [10_000, 10_000, 5_000]
+    assert batch_sizes(25, 3072, 10) == [10, 10, 5]
+    assert batch_sizes(20, 3072, 10) == [10, 10]
+    assert batch_sizes(1000, 150_528, None) == [445, 445, 110]  # 445 * 150528 * 4 bytes are just below 256 MiB
+    assert batch_sizes(0, 10, None) == []

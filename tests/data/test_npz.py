@@ -1,0 +1,114 @@
+"""NumPy's .npz files."""
+
+import io
+
+import numpy as np
+import pytest
+
+from convnet.data.provider import ProviderOptions
+from convnet.data.registry import open_provider
+from convnet.errors import ConvnetError
+
+from .makers import random_images
+
+IMAGES, LABELS = random_images(30, 5, 7, 2), np.arange(30) % 3
+
+
+def opened(path, **options):
+    return open_provider(ProviderOptions(path=path, **options))
+
+
+def saved(tmp_path, **arrays):
+    np.savez(tmp_path / "d.npz", **arrays)
+    return tmp_path / "d.npz"
+
+
+def sets(train, test):
+    return {"train_images": train, "train_labels": LABELS[: len(train)], "test_images": test,
+            "test_labels": LABELS[: len(test)]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "images", [IMAGES, IMAGES[..., 0], IMAGES / 7.0, IMAGES.astype(np.int16) - 300, IMAGES[..., 0] > 100], ids=str
+)
+def test_own_test_set(tmp_path, images):
+    data = opened(saved(tmp_path, **sets(images[:21], images[21:])), batch_size=10)
+    assert (data.name, data.train_batches, data.test_batches) == ("npz", [1, 2, 3], [4])
+    assert data.shapes[0].maps == (images.shape[3] if images.ndim == 4 else 1, 5, 7)
+    expected = images.astype(np.float64) - images[:21].astype(np.float64).mean(axis=0)
+    expected = expected.reshape(30, 5, 7, -1)
+    np.testing.assert_allclose(data.get_batch(2, 1, train=True)[0], expected[10:20], atol=1e-4)
+    np.testing.assert_allclose(data.get_batch(4, 1, train=False)[0], expected[21:], atol=1e-4)
+    np.testing.assert_array_equal(data.get_batch(2, 1, train=True)[1][:, 0], LABELS[10:20])
+
+
+@pytest.mark.parametrize("prefix", ["", "train_"])
+@pytest.mark.parametrize(("share", "tested"), [(None, 2), (0.5, 5), (0.01, 1), (0.99, 9)])
+def test_a_share_of_each_class_is_tested(tmp_path, prefix, share, tested):
+    """Each case lands in exactly one set, and its image stays with its label."""
+    numbered = np.arange(30)[:, None, None] * np.ones((30, 3, 4))
+    path = saved(tmp_path, **{f"{prefix}images": numbered, f"{prefix}labels": LABELS})
+    data = opened(path, test_share=share, scalar_mean=0.0)
+    parts = [data.get_batch(number, 1, train=False) for number in (*data.train_batches, *data.test_batches)]
+    cases = [images[:, 0, 0, 0].astype(int) for images, _ in parts]
+    assert sorted(np.concatenate(cases)) == list(range(30))
+    for numbers, (_, labels) in zip(cases, parts, strict=True):
+        np.testing.assert_array_equal(labels[:, 0], LABELS[numbers])
+    assert np.bincount(LABELS[cases[-1]]).tolist() == [tested] * 3
+    other = opened(path, test_share=share, scalar_mean=0.0, seed=9)
+    np.testing.assert_array_equal(other.get_batch(2, 1, train=False)[0], parts[1][0])
+
+
+def test_features(tmp_path):
+    data = opened(saved(tmp_path, images=IMAGES.reshape(30, -1), labels=LABELS))
+    assert data.shapes[0].features == 70
+    assert data.shapes[0].maps is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"train_images": IMAGES[:, 0, 0, 0]}, r"train_images: expected numbers .*; found uint8 of shape \(30,\)"),
+        ({"train_images": IMAGES[None]}, r"train_images: expected numbers of shape"),
+        ({"train_images": IMAGES[:0]}, r"train_images: expected numbers .*none of them 0"),
+        ({"train_images": IMAGES.astype(np.complex64)}, r"train_images: expected numbers .*; found complex64"),
+        ({"train_images": np.full(IMAGES.shape, np.nan)}, r"train_images: expected finite numbers"),
+        ({"train_labels": LABELS[:29]}, r"train_labels: expected integers of shape \(30,\); .* shape \(29,\)"),
+        ({"train_labels": LABELS[:, None]}, r"train_labels: expected integers of shape \(30,\)"),
+        ({"train_labels": LABELS + 0.5}, r"train_labels: expected integers .*; found float64"),
+        ({"train_labels": LABELS - 1}, r"train_labels: expected 0 to 999999; found -1 to 1"),
+        ({"train_labels": LABELS * 10**6}, r"train_labels: expected 0 to 999999; found 0 to 2000000"),
+        ({"test_images": IMAGES[:9, 1:]}, r"one size, found train_images of \(30, 5, 7, 2\) and test_images of \(9, 4"),
+        ({"test_labels": LABELS[:8]}, r"test_labels: expected integers of shape \(9,\)"),
+        ({"train_images": None}, r"expected an array train_images, found train_labels, test_images, test_labels"),
+        ({"test_images": None}, r"expected an array test_images"),
+    ],
+)
+def test_a_wrong_array_is_named(tmp_path, changed, text):
+    arrays = {**sets(IMAGES, IMAGES[:9]), **changed}
+    path = saved(tmp_path, **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(ConvnetError, match=f"{path}: .*{text}"):
+        opened(path)
+
+
+def test_arrays_of_objects_are_refused(tmp_path):
+    path = saved(tmp_path, images=np.array([1, "x"], object), labels=LABELS)
+    with pytest.raises(ConvnetError, match=f"{path}: expected a .npz file of plain arrays"):
+        opened(path)
+
+
+def test_files_that_are_no_npz(tmp_path):
+    path, stream = tmp_path / "d.npz", io.BytesIO()
+    np.save(stream, IMAGES)
+    whole = saved(tmp_path, images=IMAGES, labels=LABELS).read_bytes()
+    damaged = bytearray(whole)
+    damaged[300:400] = b"\0" * 100
+    for content in (b"", b"text", stream.getvalue(), whole[:-50], bytes(damaged)):
+        path.write_bytes(content)
+        with pytest.raises(ConvnetError, match=f"{path}: expected a .npz file"):
+            opened(path)
+
+
+def test_a_test_share_beside_a_test_set(tmp_path):
+    with pytest.raises(ConvnetError, match="a test share was given, but the data has a test set of its own"):
+        opened(saved(tmp_path, **sets(IMAGES, IMAGES)), test_share=0.5)

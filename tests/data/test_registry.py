@@ -1,0 +1,89 @@
+"""Which provider a path is for, names, options, and what is said about them."""
+
+import numpy as np
+import pytest
+
+from convnet.data import ProviderOptions, open_provider, provider_names
+from convnet.errors import ConvnetError
+from convnet.shape import Maps
+
+
+def test_names():
+    assert list(provider_names()) == [
+        "cifar", "cifar-cropped", "idx", "npz", "image-folder", "sample", "dummy-<channels>x<y>x<x>-<classes>"
+    ]  # fmt: skip
+    assert all(provider_names().values())
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"crop": -1}, "crop: expected an integer of at least 0, found -1"),
+        ({"crop_border": -1}, "crop border: expected an integer of at least 0, found -1"),
+        ({"crop": 3, "crop_border": 1}, "crop and crop border: expected one of them, found both"),
+        ({"noise": -0.1}, "noise: expected a number of at least 0, found -0.1"),
+        ({"noise": float("nan")}, "noise: expected a number of at least 0, found nan"),
+        ({"scalar_mean": float("inf")}, "scalar mean: expected a finite number, found inf"),
+        ({"batch_size": 0}, "batch size: expected an integer of at least 1, found 0"),
+        ({"image_size": 0}, "image size: expected an integer of at least 1, found 0"),
+        ({"test_share": 0.0}, "test share: expected a number above 0 and below 1, found 0.0"),
+        ({"test_share": 1.0}, "test share: expected a number above 0 and below 1, found 1.0"),
+    ],
+)
+def test_options_out_of_range(options, text):
+    with pytest.raises(ConvnetError, match=text):
+        ProviderOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"provider": "cifra"}, "data provider: expected one of cifar, .*; found 'cifra'"),
+        ({"provider": "dummy-3x32-10"}, "expected dummy-<channels>x<y>x<x>-<classes>.* found 'dummy-3x32-10'"),
+        ({"provider": "dummy-0x3x2-10"}, "found 'dummy-0x3x2-10'"),
+        ({"provider": "cifar"}, "data provider cifar: expected the path of its data"),
+        ({"provider": "image-folder"}, "data provider image-folder: expected the path of its data"),
+        ({"test_share": 0.5}, "data provider sample takes no test share"),
+        ({"provider": "dummy-3x8x8-2", "image_size": 5}, "data provider dummy-3x8x8-2 takes no image size"),
+    ],
+)
+def test_options_that_do_not_go_together(options, text):
+    with pytest.raises(ConvnetError, match=text):
+        open_provider(ProviderOptions(**options))
+
+
+def test_paths_that_are_not_data(tmp_path):
+    with pytest.raises(ConvnetError, match=f"{tmp_path}/none: expected data, but there is no such file"):
+        open_provider(ProviderOptions(path=tmp_path / "none"))
+    file = tmp_path / "data.txt"
+    file.write_text("text")
+    with pytest.raises(ConvnetError, match=f"{file}: expected a folder, a tar or zip archive or a .npz file"):
+        open_provider(ProviderOptions(path=file))
+    with pytest.raises(ConvnetError, match=f"{tmp_path}: holds no images"):
+        open_provider(ProviderOptions(path=tmp_path))
+    with pytest.raises(ConvnetError, match="data provider sample: expected no path"):
+        open_provider(ProviderOptions(path=tmp_path, provider="sample"))
+
+
+@pytest.mark.parametrize("name", ["cifar", "idx", "npz", "image-folder"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_provider_given_something_else_says_so(tmp_path, name, kind):
+    path = tmp_path / "data"
+    path.write_text("text") if kind == "file" else path.mkdir()
+    with pytest.raises(ConvnetError, match=str(path)):
+        open_provider(ProviderOptions(path=path, provider=name))
+
+
+def test_dummy_data():
+    data = open_provider(ProviderOptions(provider="dummy-5x31x17-3", seed=2, batch_size=200))
+    assert (data.train_batches, data.test_batches, data.num_classes) == ([1], [2], 3)
+    assert data.shapes[0].maps == Maps(5, 31, 17)
+    images, labels = data.get_batch(1, 1, train=True)
+    assert images.shape == (200, 31, 17, 5)
+    assert abs(images.mean()) < 5 / np.sqrt(images.size)
+    assert abs(images.std() - 1) < 5 / np.sqrt(images.size)
+    assert set(labels[:, 0]) == {0, 1, 2}
+    again = open_provider(ProviderOptions(provider="dummy-5x31x17-3", seed=2, batch_size=200))
+    np.testing.assert_array_equal(again.get_batch(1, 1, train=True)[0], images)
+    other = open_provider(ProviderOptions(provider="dummy-5x31x17-3", seed=3, batch_size=200))
+    assert not np.array_equal(other.get_batch(1, 1, train=True)[0], images)
