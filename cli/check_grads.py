@@ -39,8 +39,7 @@ def command(layers: str | None, params: str | None, threads: int | None, **value
     for check in net_gradients(files, options, threads):
         bad = not check.error <= _LIMIT
         total, failed = total + 1, failed + bad
-        values = (check.analytic, check.numeric, check.error)
-        line = f"{check.name:24} analytic {values[0]: .6e}  numeric {values[1]: .6e}  difference {values[2]:.1e}"
-        click.echo(line + ("  FAILED" if bad else ""))
+        slopes = f"analytic {check.analytic: .6e}  numeric {check.numeric: .6e}"
+        click.echo(f"{check.name:24} {slopes}  difference {check.error:.1e}{'  FAILED' if bad else ''}")
     click.echo(f"{failed} of {total} gradients differ" if failed else f"all {total} gradients agree")
     sys.exit(1 if failed else 0)

@@ -25,8 +25,8 @@ class ProviderOptions:
     provider: the name of a provider; None to recognize the data by the path.
     input: the images the net wants, a hint for the built-in sample and for folders of images.
     crop: side of the square cut from each image, 0 for none (--inner-size).
-    crop_border: pixels cut from the image in each direction in all, on either side (--crop-border): an image of 32
-        pixels and a border of 4 give 24. At most one of `crop` and `crop_border`.
+    crop_border: half of what is cut from images in y and in x (--crop-border): 32 pixels and a border of 4 give 24. At
+        most one of `crop` and `crop_border`.
     flip: mirror half of the training images; None: exactly when cropping, as cuda-convnet does.
     noise: scale of the colour noise added to training images (--color-noise).
     scalar_mean: what is subtracted from every pixel, instead of the mean image (--scalar-mean).

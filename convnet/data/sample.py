@@ -75,7 +75,7 @@ def _digits(size: tuple[int, int], batch_size: int | None) -> ImageSet:
 
 def _load_digits() -> tuple[Array, Integers]:
     """Images (1797, 8, 8) of values 0..16, and labels (1797,)."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - importing it takes seconds
+    from sklearn.datasets import load_digits  # here, because importing it takes seconds
 
     digits = load_digits()
     return digits.images, digits.target

@@ -11,7 +11,7 @@ import numpy as np
 from convnet.net.convnet import Array, ConvNet
 from convnet.weights.parameter import Parameter
 
-_STEPS = (1e-4, 1e-5, 1e-6)
+_STEPS = (1e-4, 1e-5, 1e-6, 1e-7)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from convnet.training.session import NetFiles, describe_shapes
 def net_gradients(files: NetFiles, options: Options, threads: int | None = None) -> Iterator[GradientCheck]:
     """Check a net in float64 on one minibatch of `mini` random cases: normal images, labels below its classes.
 
+    The weights are random too, whatever the layer file says of initial weights.
+
     Raises:
         ConvnetError: if the files are wrong or nothing says what the input is.
     """
@@ -28,4 +30,16 @@ def net_gradients(files: NetFiles, options: Options, threads: int | None = None)
     images = generator.standard_normal((options["mini"], maps.y, maps.x, maps.channels))
     classes = options["classes"] or files.classes or 2
     labels = generator.integers(0, classes, (options["mini"], 1)).astype(np.float64)
+    _spread_weights(net, generator)
     yield from check_gradients(net, [images, labels])
+
+
+def _spread_weights(net: ConvNet, generator: np.random.Generator) -> None:
+    """Draw weights that keep activations of order 1.
+
+    Initial weights are often so small, and biases 0, that any step moves many units over the kink of a relu.
+    """
+    for parameter in net.graph.parameters:
+        matrix = parameter.matrix
+        scale = 0.3 if parameter.index is None else (matrix.windows / matrix.rows) ** 0.5
+        net.store.set("weights", parameter, generator.standard_normal(matrix.shape) * scale)

@@ -106,6 +106,9 @@ def test_training_images_are_windows_of_their_source(options, size, mirrors):
         assert len(counts) == room
         assert np.all(np.abs(counts - 600 / room) < 5 * np.sqrt(600 / room))
     assert {mirrored for _, _, mirrored in found} == mirrors
+    varying = [column for column in np.array(found, float).T if np.ptp(column)]
+    if len(varying) > 1:  # y, x and direction are drawn independently of each other
+        assert np.all(np.abs(np.corrcoef(varying) - np.eye(len(varying))) < 5 / np.sqrt(600))
     if len(mirrors) == 2:
         assert abs(np.mean([mirrored for _, _, mirrored in found]) - 0.5) < 5 * 0.5 / np.sqrt(600)
 
