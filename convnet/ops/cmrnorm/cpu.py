@@ -98,12 +98,15 @@ def _strip(x: Array, block: int, size: int, before: int) -> tuple[Array, Array]:
 
 @kernel
 def _window_sums(strip: Array, pixels: Array, size: int, blocked: bool, sums: Array) -> None:
-    """sums (pixel, channel and gap) = the sum over the window of each element; pixels: the view of the strip."""
+    """sums (pixel, channel and gap) = the sum over the window of each element; pixels: the view of the strip.
+
+    A block that runs over the last channel ends in the gap, which is zero.
+    """
     if not blocked:
         sliding_sums(strip, 1, size, sums.reshape(-1))
         return
     channels = pixels.shape[1] - size + 1
     for pixel in range(len(pixels)):
         for first in range(0, channels, size):
-            block = slice(first, min(first + size, channels))
+            block = slice(first, first + size)
             sums[pixel, block] = pixels[pixel, block].sum()

@@ -99,7 +99,7 @@ def _bprop(
 
 
 @kernel
-def apply(code: int, a: float, b: float, v: Array, start: int, stop: int) -> None:  # noqa: C901, PLR0912 - a branch each
+def apply(code: int, a: float, b: float, v: Array, start: int, stop: int) -> None:
     """`v[start:stop]` = f of itself, for use inside kernels; v is one-dimensional, a and b have its type."""
     v = v[start:stop]
     zero, one = v.dtype.type(0), v.dtype.type(1)
@@ -139,7 +139,7 @@ def apply(code: int, a: float, b: float, v: Array, start: int, stop: int) -> Non
 
 
 @kernel
-def derivative(code: int, a: float, b: float, xy: Array, start: int, slope: Array, size: int) -> None:  # noqa: C901, PLR0912
+def derivative(code: int, a: float, b: float, xy: Array, start: int, slope: Array, size: int) -> None:
     """`slope[:size]` = f' at xy[start:start + size]; xy is y or x as the table says."""
     v = xy[start : start + size]
     zero, one, two = slope.dtype.type(0), slope.dtype.type(1), slope.dtype.type(2)
