@@ -41,19 +41,31 @@ def build_graph(layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[S
     Raises:
         ConfigError: everything that is wrong in the files, including what `report` held before.
     """
-    builder = _Builder(layers, params, data_shapes, report)
-    nodes = builder.build()
-    if not layers.sections:
-        report.error(f"{layers.path}: expected at least one [layer], found none")
+    nodes = _Builder(layers, params, data_shapes, report).build()
     if not report.errors:
-        check_uses(nodes, layers, report)
+        check_uses(nodes, report)
     report.raise_if_errors()
     return LayerGraph(nodes)
 
 
+def check_files(layers: CfgFile, params: CfgFile | None, report: Report) -> None:
+    """Check what can be checked of the two files before the shapes of the data are known: all but shapes.
+
+    Raises:
+        ConfigError: as `build_graph`.
+    """
+    _Builder(layers, params, None, report).build()
+    report.raise_if_errors()
+
+
 class _Builder:
-    def __init__(self, layers: CfgFile, params: CfgFile | None, shapes: Sequence[Shape], report: Report) -> None:
-        self.layers, self.params, self.data_shapes, self.report = layers, params, list(shapes), report
+    """Builds the nodes of all sections; without `data_shapes` only reads and checks what is written in the files."""
+
+    def __init__(
+        self, layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[Shape] | None, report: Report
+    ) -> None:
+        self.layers, self.params, self.report = layers, params, report
+        self.data_shapes = None if data_shapes is None else list(data_shapes)
         self.built: dict[str, _Built] = {}
         self.nodes: list[Node] = []
 
@@ -77,8 +89,9 @@ class _Builder:
         inputs = self._inputs(section, names)
         if len(self.report.errors) > before or any(node is None for node in inputs):
             return
-        layer = cls(section.name, names, values, learning)
-        self._finish(layer, [node for node in inputs if node], section)
+        if self.data_shapes is not None or inputs:
+            layer = cls(section.name, names, values, learning)
+            self._finish(layer, [node for node in inputs if node], section)
 
     def _layer_type(self, section: Section) -> type[Layer] | None:
         entry, types = section.entries.get("type"), layer_types()
@@ -132,7 +145,7 @@ class _Builder:
             empty = {key.name: None if key.default is REQUIRED else key.default for key in cls.params}
             return {key.name: [empty[key.name]] * inputs if key.per_input else empty[key.name] for key in cls.params}
         params = self.params.sections.get(section.name)
-        if params is None and cls.needs_params:
+        if params is None and cls.needs_params and self._can_miss(self.params):
             near = nearest(section.name, set(self.params.sections) - set(self.layers.sections))
             hint = f"; did you mean its section [{near}]?" if near else ""
             self.report.error(f"a {cls.type} layer needs a section [{section.name}] in {self.params.path}{hint}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from convnet.config.reader import Section
 from convnet.layers.base import Layer
 from convnet.layers.cost import CostLayer
 from convnet.weights.parameter import Parameter
@@ -14,10 +15,12 @@ from convnet.weights.parameter import Parameter
 class Node:
     """A layer in its graph.
 
-    `gpus`: the device of each replica, none for data layers. `parameters`: by matrix index, the biases under None.
+    `section`: the layer file's; that of the layer below for what stands for its `neuron=`. `gpus`: the device of each
+    replica, none for data layers. `parameters`: by matrix index, the biases under None.
     """
 
     layer: Layer
+    section: Section
     inputs: list[Node] = field(default_factory=list)
     consumers: list[Node] = field(default_factory=list)
     gpus: tuple[int, ...] = ()

@@ -20,4 +20,4 @@ def neuron_node(node: Node, taken: Collection[str]) -> Node:
     neuron = Neuron(name, [node.name], {"neuron": node.layer.values["neuron"]}, {})
     neuron.input_shapes = [node.layer.shape]
     neuron.shape = node.layer.shape
-    return Node(neuron, [node], gpus=node.gpus)
+    return Node(neuron, node.section, [node], gpus=node.gpus)

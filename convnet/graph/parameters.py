@@ -31,7 +31,8 @@ def attach_parameters(node: Node, earlier: Mapping[str, Node], report: LayerRepo
 def _sources(layer: Layer, report: LayerReport) -> list[tuple[str, int] | None]:
     sources: list[tuple[str, int] | None] = layer.values.get("weightSource") or [None] * len(layer.weights)
     if len(sources) != len(layer.weights):
-        report.error(f"expected {len(layer.weights)} items, one for each input, found {len(sources)}", "weightSource")
+        items = f"{len(layer.weights)} item{'s' * (len(layer.weights) != 1)}"
+        report.error(f"expected {items}, one for each input, found {len(sources)}", "weightSource")
         return [None] * len(layer.weights)
     return sources
 

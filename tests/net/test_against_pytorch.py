@@ -7,7 +7,8 @@ from convnet.net import ConvNet
 
 from .nets import DATA, graph_of
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install .[peer])")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install -e .[peer])")
+pytestmark = pytest.mark.peer
 F = torch.nn.functional
 
 # Grouped convolution, overlapping pooling with windows over the edge, response normalization across maps with an alpha

@@ -9,8 +9,7 @@ image. An even size reaches one pixel further up and left. The numerator is x, n
     r_j = -2 * alpha * power * m_j * sum of dy_i * x_i * d_i^(-power-1), i with j in window(i)
     dx_i (+)= dy_i * d_i^-power + r_i - sum of r_j / (number of pixels in window(j)), j with i in window(j)
 
-This is the gradient of the formula above. cuda-convnet's differs: it leaves the mean out of it (no last term, and r
-once more with x).
+This is the gradient of the formula above. cuda-convnet's lacks the last term: it takes the local means for constants.
 
 x, y, dx, dy: (n, y, x, channel). Nothing is kept between fprop and bprop.
 

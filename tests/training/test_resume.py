@@ -1,0 +1,112 @@
+"""A resumed run equals the uninterrupted one bit for bit: weights, increments, histories."""
+
+import json
+
+import pytest
+
+from convnet.training.checkpoint import STATE, WEIGHTS, Checkpoint, newest
+from convnet.training import trainer as happened
+
+from .small import MINIBATCHES, Place, files_of, finish, resume, stop_after
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Where an uninterrupted run has ended, and its newest checkpoint."""
+    place = Place(tmp_path_factory.mktemp("whole"))
+    trainer = place.uninterrupted()
+    return place, newest(trainer.run)
+
+
+def test_an_uninterrupted_run_is_what_the_others_are_compared_with(whole):
+    state = Checkpoint.load(whole[1]).state
+    assert state.minibatches_done == MINIBATCHES
+    assert [entry["epoch"] for entry in state.train_history] == [1, 1, 2, 2, 3, 3]
+    assert [entry["batchnum"] for entry in state.train_history] == [1, 2, 1, 2, 1, 2]
+    assert [entry["cases"] for entry in state.train_history] == [20, 16] * 3
+    assert [entry["cases"] for entry in state.test_history] == [10] * 6
+    assert len({entry["costs"]["logprob"]["cost"] for entry in state.train_history}) == 6
+
+
+def test_everything_that_draws_numbers_is_in_play(whole, tmp_path):
+    """Otherwise the comparisons of this file would show less than they say."""
+    place, checkpoint = whole
+    for option, value in {"shuffle": False, "flip": False, "noise": 0.0, "seed": 8}.items():
+        other = place.uninterrupted(**{option: value})
+        assert files_of(newest(other.run))[WEIGHTS] != files_of(checkpoint)[WEIGHTS], option
+    place = Place(tmp_path)
+    place.params.write_text(place.params.read_text().replace("keep=0.6", "enable=false"))
+    other = place.uninterrupted()
+    assert files_of(newest(other.run))[WEIGHTS] != files_of(checkpoint)[WEIGHTS]
+
+
+def test_the_same_run_again_gives_the_same_files(whole):
+    place, checkpoint = whole
+    again = place.uninterrupted(threads=1)
+    assert files_of(newest(again.run)) == files_of(checkpoint)
+
+
+@pytest.mark.parametrize("minibatches", range(1, MINIBATCHES + 1))
+def test_stopped_after_any_minibatch(whole, minibatches):
+    place, checkpoint = whole
+    trainer = place.start()
+    stop_after(trainer, minibatches)
+    run = trainer.run
+    assert Checkpoint.load(run).state.minibatches_done == minibatches
+    trainer = resume(run, threads=1 + minibatches % 2)
+    assert trainer.run == run, "another run was begun"
+    finish(trainer)
+    assert files_of(newest(run)) == files_of(checkpoint)
+
+
+def test_stopped_after_every_minibatch(whole):
+    place, checkpoint = whole
+    trainer = place.start()
+    run, sessions = trainer.run, 1
+    stop_after(trainer, 1)
+    while Checkpoint.load(run).state.minibatches_done < MINIBATCHES:
+        events = stop_after(resume(run), 1)
+        sessions += 1
+        assert sum(isinstance(event, happened.MinibatchDone) for event in events) == 1
+    finish(resume(run))  # what is left is the last test
+    assert sessions == MINIBATCHES
+    assert newest(run).name == checkpoint.name
+    assert files_of(newest(run)) == files_of(checkpoint)
+
+
+def test_stopped_before_the_first_minibatch(whole):
+    place, checkpoint = whole
+    trainer = place.start()
+    trainer.stop = True
+    finish(trainer)
+    assert Checkpoint.load(trainer.run).state.minibatches_done == 0
+    finish(resume(trainer.run))
+    assert files_of(newest(trainer.run)) == files_of(checkpoint)
+
+
+def test_stopped_in_a_test(whole):
+    """A test that was not finished is done again: nothing of it is counted twice."""
+    place, checkpoint = whole
+    trainer = place.start()
+    tests = 0
+    for event in trainer.run_training():
+        tests += isinstance(event, happened.TestRunning)
+        trainer.stop = tests == 5  # each test takes two minibatches
+    state = Checkpoint.load(trainer.run).state
+    assert state.test_due
+    assert state.tests_done == 2
+    finish(resume(trainer.run))
+    assert files_of(newest(trainer.run)) == files_of(checkpoint)
+
+
+def test_from_an_older_checkpoint_the_end_is_the_same(whole):
+    place, checkpoint = whole
+    trainer = place.uninterrupted(keep=100)
+    for older in sorted(trainer.run.iterdir())[:-1]:
+        other = resume(older, keep=3)
+        finish(other)
+        assert other.run != trainer.run
+        assert files_of(newest(other.run))[WEIGHTS] == files_of(checkpoint)[WEIGHTS]
+        states = [json.loads((folder / STATE).read_text())["state"] for folder in (newest(other.run), checkpoint)]
+        for key in ("train_history", "test_history", "tests_done", "epoch", "batch_idx"):
+            assert states[0][key] == states[1][key], key
