@@ -11,30 +11,36 @@ from convnet.training.options import ALL
 
 from .options import JSON, LAYERS, PARAMS, from_keys, given
 
-_KEYS = tuple(key for key in ALL if key.name in ("input", "classes"))
+_KEYS = tuple(key for key in ALL if key.name in ("input", "classes", "mini"))
 
 
 @click.command("describe")
 @LAYERS
 @PARAMS
 @from_keys(_KEYS)
+@click.option("--plan", "with_plan", is_flag=True, help="Also show the steps of a training minibatch and its memory.")
 @JSON
-def command(layers: str | None, params: str | None, as_json: bool, **values: Any) -> None:
+def command(layers: str | None, params: str | None, with_plan: bool, as_json: bool, **values: Any) -> None:
     """Show what a net's files amount to: layers, shapes, weights, and where each layer runs.
 
     \b
     convnet describe --layers alexnet
     convnet describe --layers my-net.cfg --input 3x32x32 --json
+    convnet describe --layers digits --plan --mini 32
     """
     if layers is None:
         raise click.UsageError("expected --layers")
     from convnet.graph.describe import describe
+    from convnet.plan.describe import describe_plan
     from convnet.training.session import describe_shapes, options_in_force, read_files
 
     files = read_files(layers, params, need_params=False)
     options = options_in_force(files, given(values, _KEYS))
+    files.check()
     graph = files.graph(describe_shapes(options), options["classes"])
     described = describe(graph)
+    if with_plan:
+        described["plan"] = describe_plan(graph, options["mini"])
     for note in files.report.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(json.dumps(described, indent=1) if as_json else _table(described))
@@ -51,7 +57,19 @@ def _table(described: dict[str, Any]) -> str:
     ]  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, f"parameters: {described['parameters']:,}"])
+    lines.append(f"parameters: {described['parameters']:,}")
+    return "\n".join(lines + (_plan(described["plan"]) if "plan" in described else []))
+
+
+def _plan(plan: dict[str, Any]) -> list[str]:
+    steps = [
+        f"{step['phase']:6}  {step['layer']:14}  {step['operation']:20}  "
+        + "  ".join(f"{name} {_by(shape)}" for name, shape in step["tensors"])
+        for step in plan["steps"]
+    ]
+    activations, weights = (plan["bytes"][kind] / 1e6 for kind in ("activations", "weights"))
+    memory = f"memory: {activations:,.1f} MB for activations, {weights:,.1f} MB for weights, increments and gradients"
+    return ["", f"a training minibatch of {plan['mini']} cases:", *steps, memory]
 
 
 def _by(numbers: list[int] | None) -> str:

@@ -53,11 +53,15 @@ class Section:
 
 @dataclass(frozen=True)
 class CfgFile:
-    """A cfg file: its path as given, its text, and its sections by name, in the file's order."""
+    """A cfg file: its path as given, its text, and its sections by name, in the file's order.
+
+    `readable` is False if the file could not be read, which was reported.
+    """
 
     path: str
     text: str
     sections: dict[str, Section]
+    readable: bool = True
 
 
 def read(path: Path | str, report: Report) -> CfgFile:
@@ -66,12 +70,12 @@ def read(path: Path | str, report: Report) -> CfgFile:
     report.add_file(name)
     data = _bytes(name, report)
     try:
-        return parse(data.decode("utf-8-sig"), name, report)
+        return CfgFile(name, "", {}, readable=False) if data is None else parse(data.decode("utf-8-sig"), name, report)
     except UnicodeDecodeError as error:
         before = error.object[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         place = Place(name, before.count(b"\n") + 1)
         report.error(f"expected UTF-8 text, found the byte 0x{error.object[error.start]:02x}", place=place)
-        return CfgFile(name, "", {})
+        return CfgFile(name, "", {}, readable=False)
 
 
 def parse(text: str, name: str, report: Report) -> CfgFile:
@@ -84,7 +88,7 @@ def parse(text: str, name: str, report: Report) -> CfgFile:
     return CfgFile(name, text, sections)
 
 
-def _bytes(name: str, report: Report) -> bytes:
+def _bytes(name: str, report: Report) -> bytes | None:
     try:
         return Path(name).read_bytes()
     except FileNotFoundError:
@@ -96,7 +100,7 @@ def _bytes(name: str, report: Report) -> bytes:
     except ValueError as error:
         text = f"expected the name of a file: {error}"
     report.error(text, place=Place(name, 0))
-    return b""
+    return None
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 from convnet.config.keys import REQUIRED, read_values
 from convnet.config.nearest import nearest
 from convnet.config.reader import CfgFile, Section
-from convnet.config.report import Report
+from convnet.config.report import Place, Report
 from convnet.graph.checks import check_uses
 from convnet.graph.layer_graph import LayerGraph, Node
 from convnet.graph.neurons import neuron_node
@@ -70,6 +70,8 @@ class _Builder:
         self.nodes: list[Node] = []
 
     def build(self) -> list[Node]:
+        if not self.layers.sections and self.layers.readable:
+            self.report.error("expected at least one [layer], found none", place=Place(self.layers.path, 0))
         for section in self.layers.sections.values():
             self._add(section)
         self._note_unused_sections()
@@ -87,16 +89,24 @@ class _Builder:
                              also_allowed=("type", "inputs"))  # fmt: skip
         learning = self._learning(section, cls, len(names))
         inputs = self._inputs(section, names)
-        if len(self.report.errors) > before or any(node is None for node in inputs):
+        if len(self.report.errors) > before or any(node is None for node in inputs) or self._incomplete(section):
             return
-        if self.data_shapes is not None or inputs:
+        if self.data_shapes is not None or inputs:  # else nothing is known of a data layer's output
             layer = cls(section.name, names, values, learning)
             self._finish(layer, [node for node in inputs if node], section)
+
+    def _incomplete(self, section: Section) -> bool:
+        """Whether a value of the layer is missing because of an error that was reported while its file was read."""
+        learning = self.params.sections.get(section.name) if self.params else None
+        entries = [*section.entries.values(), *(learning.entries.values() if learning else ())]
+        return any(entry.broken for entry in entries) or (self.params is not None and not self.params.readable)
 
     def _layer_type(self, section: Section) -> type[Layer] | None:
         entry, types = section.entries.get("type"), layer_types()
         if entry is None:
             self._error(section, "type", "expected a layer type, but the key is missing")
+            return None
+        if entry.broken:
             return None
         if entry.value not in types:
             near = nearest(entry.value, types)
@@ -145,18 +155,22 @@ class _Builder:
             empty = {key.name: None if key.default is REQUIRED else key.default for key in cls.params}
             return {key.name: [empty[key.name]] * inputs if key.per_input else empty[key.name] for key in cls.params}
         params = self.params.sections.get(section.name)
-        if params is None and cls.needs_params and self._can_miss(self.params):
-            near = nearest(section.name, set(self.params.sections) - set(self.layers.sections))
-            hint = f"; did you mean its section [{near}]?" if near else ""
-            self.report.error(f"a {cls.type} layer needs a section [{section.name}] in {self.params.path}{hint}",
-                              place=section.place, section=section.name)  # fmt: skip
+        if params is None and cls.needs_params:
+            if self.params.readable:
+                self._section_missing(section, cls, self.params)
             return {}
         return read_values(params, cls.params, ignored=cls.ignored, inputs=max(1, inputs), report=self.report)
 
+    def _section_missing(self, section: Section, cls: type[Layer], params: CfgFile) -> None:
+        near = nearest(section.name, set(params.sections) - set(self.layers.sections))
+        hint = f"; did you mean its section [{near}]?" if near else ""
+        text = f"a {cls.type} layer needs a section [{section.name}] in {params.path}{hint}"
+        self.report.error(text, place=section.place, section=section.name)
+
     def _finish(self, layer: Layer, inputs: list[Node], section: Section) -> None:
         own = LayerReport(self.report, section, self.params.sections.get(section.name) if self.params else None)
-        layer.input_shapes = self.data_shapes if layer.type == "data" else [node.layer.shape for node in inputs]
-        node = Node(layer, inputs)
+        layer.input_shapes = [node.layer.shape for node in inputs] if inputs else self.data_shapes or []
+        node = Node(layer, section, inputs)
         link_softmax(node)
         shape = layer.output_shape(own)
         gpus = place(layer, inputs, layer.values.get(GPU.name), own)
@@ -174,7 +188,7 @@ class _Builder:
     def _note_unused_sections(self) -> None:
         for name, section in (self.params.sections if self.params else {}).items():
             if name not in self.layers.sections and name != TRAIN_SECTION:
-                near = nearest(name, self.layers.sections)
+                near = nearest(name, [*self.layers.sections, TRAIN_SECTION])
                 hint = f"; did you mean [{near}]?" if near else ""
                 self.report.note(f"the net has no layer '{name}'{hint}", place=section.place, section=name)
 

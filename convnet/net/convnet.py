@@ -26,12 +26,13 @@ class ConvNet:
 
     `mini`: the nominal minibatch, and the most cases that fit in one. The update divides gradients by it even when the
     last minibatch of a data batch is shorter, as cuda-convnet2 does. `seed` decides initial weights and dropout.
-    `device`: an open device of any backend. `input_grads`: compute gradients of the data layers too.
+    `device`: an open device of any backend. `input_grads`: compute gradients of the data layers too. `initial`: set the
+    initial weights; without, they are 0, for a caller that has others.
     """
 
     def __init__(
         self, graph: LayerGraph, device: Any, *, mini: int, seed: int = 0, dtype: Any = np.float32,
-        input_grads: bool = False,
+        input_grads: bool = False, initial: bool = True,
     ) -> None:  # fmt: skip
         self.graph, self.device, self.mini = graph, device, mini
         self._counter = Counter(0)
@@ -39,7 +40,8 @@ class ConvNet:
         self.store = WeightStore(layout, device, dtype)
         plan = build_plan(graph, layout, mini=mini, seed=seed, counter=self._counter, input_grads=input_grads)
         self.bound = BoundPlan(plan, self.store)
-        initialize(graph, self.store, seed)
+        if initial:
+            initialize(graph, self.store, seed)
         self.set_progress(0.0)
 
     @property

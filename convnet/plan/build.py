@@ -13,7 +13,7 @@ from convnet.plan.memory import assign_offsets
 from convnet.plan.step import BPROP, FPROP, UPDATE, Plan, Step
 from convnet.shape import Maps
 from convnet.tensor import Memory, Target, Tensor, memory_shape, same_order
-from convnet.weights.layout import ParameterLayout
+from convnet.weights.layout import SPACES, ParameterLayout
 from convnet.weights.parameter import Parameter
 
 
@@ -79,7 +79,7 @@ class _Builder:
         layout = self.layout
         if not any(parameter.learns for parameter in layout.parameters):
             return
-        flats = [_flat(space, layout.size) for space in ("weights", "increments", "gradients")]
+        flats = [_flat(space, layout.size) for space in SPACES]
         self.emit(UPDATE, "", "update.momentum", (*flats,), {"offsets": layout.offsets, "rates": layout.rates})
         for parameter in layout.parameters:
             if parameter.wball > 0 and parameter.learns:
@@ -112,7 +112,8 @@ class _Builder:
     def parameter(self, space: str, parameter: Parameter) -> Tensor:
         """A parameter's weights or gradients: a matrix, or a vector of biases."""
         matrix, offset = parameter.matrix, self.layout.begin(parameter)
-        memory = Memory(f"{parameter.name}.{space}", 0, matrix.size, per_case=False, space=space, offset=offset)
+        name = parameter.name if space == "weights" else f"{parameter.name}.grad"
+        memory = Memory(name, 0, matrix.size, per_case=False, space=space, offset=offset)
         return Tensor(memory, (matrix.size,) if parameter.index is None else matrix.shape)
 
 

@@ -22,7 +22,7 @@ _PREFIX, _ASIDE = "minibatch-", ".writing-"
 
 @dataclass
 class TrainingState:
-    """Where training stands: the next minibatch is number `minibatch` of batch `batch_idx` in epoch `epoch`.
+    """Where training stands: in batch `batch_idx` of epoch `epoch`, as many cases of it done as `partial` counts.
 
     `test_due`: the test after the batch before is still to be done. `partial` are the totals of the current batch's
     minibatches so far. `train_history` and `test_history` hold, for each batch done and each test, the epoch, the
@@ -32,7 +32,6 @@ class TrainingState:
 
     epoch: int = 1
     batch_idx: int = 0
-    minibatch: int = 0
     minibatches_done: int = 0
     test_due: bool = False
     tests_done: int = 0
@@ -126,7 +125,7 @@ def newest(path: Path) -> Path:
         ConvnetError: if it is neither.
     """
     if (path / STATE).is_file():
-        return path
+        return path if path.name else path.resolve()
     found = checkpoints(path)
     if not found:
         what = "no checkpoint" if path.exists() else "nothing"

@@ -33,8 +33,8 @@ class Totals:
 
 
 def minibatches(data: Batch, mini: int, first: int = 0) -> Iterator[Batch]:
-    """A data batch cut in order into minibatches of `mini` cases, from minibatch `first`; the last may be shorter."""
-    for start in range(first * mini, len(data[0]), mini):
+    """A data batch cut in order into minibatches of `mini` cases, from case `first`; the last may be shorter."""
+    for start in range(first, len(data[0]), mini):
         yield [matrix[start : start + mini] for matrix in data]
 
 

@@ -21,10 +21,13 @@ def net_gradients(files: NetFiles, options: Options, threads: int | None = None)
     Raises:
         ConvnetError: if the files are wrong or nothing says what the input is.
     """
+    files.check()
     shapes = describe_shapes(options)
     graph = files.graph(shapes, options["classes"])
     device = open_device("cpu", threads)
-    net = ConvNet(graph, device, mini=options["mini"], seed=options["seed"], dtype=np.float64, input_grads=True)
+    net = ConvNet(
+        graph, device, mini=options["mini"], seed=options["seed"], dtype=np.float64, input_grads=True, initial=False
+    )
     generator = np.random.default_rng(options["seed"])
     maps = options["input"]
     images = generator.standard_normal((options["mini"], maps.y, maps.x, maps.channels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ def new_run(
         ConvnetError: if files, options or data are wrong. Nothing has been written then.
     """
     files = read_files(layers, params)
+    _check_folder(save_path)
     session = open_session(files, options_in_force(files, dict(given)))
     net = open_net(session, device, threads)
     return Trainer(session, net, run_folder(save_path, Path(files.layers.path).stem), TrainingState())
@@ -49,20 +51,20 @@ def continued_run(
     state = checkpoint.state
     if state.epoch > session.options["epochs"] and not state.test_due:
         raise ConvnetError(f"{folder}: all {session.options['epochs']} epochs are done; --epochs asks for more")
-    net = open_net(session, device, threads)
+    net = open_net(session, device, threads, initial=False)
     load_weights(net, checkpoint, folder)
     run = folder.parent
-    if checkpoints(run)[-1] == folder:
+    if checkpoints(run)[-1:] == [folder]:
         remove_unfinished(run)
     else:
         run = run_folder(run.parent, run.name.split("-from-")[0] + f"-from-{folder.name}")
     return Trainer(session, net, run, state)
 
 
-def open_net(session: Session, device: str, threads: int | None) -> ConvNet:
-    """The session's net, with initial weights, on a device."""
-    options = session.options
-    return ConvNet(session.graph, open_device(device, threads), mini=options["mini"], seed=options["seed"])
+def open_net(session: Session, device: str, threads: int | None, *, initial: bool = True) -> ConvNet:
+    """The session's net on a device, with initial weights unless a checkpoint's will follow."""
+    mini, seed = session.options["mini"], session.options["seed"]
+    return ConvNet(session.graph, open_device(device, threads), mini=mini, seed=seed, initial=initial)
 
 
 def load_weights(net: ConvNet, checkpoint: Checkpoint, folder: Path) -> None:
@@ -78,6 +80,15 @@ def load_weights(net: ConvNet, checkpoint: Checkpoint, folder: Path) -> None:
                 shape = "nothing" if found is None else found.shape
                 raise ConvnetError(f"{folder}: expected '{name}' of shape {parameter.matrix.shape}, found {shape}")
     net.set_state(checkpoint.weights)
+
+
+def _check_folder(save_path: Path) -> None:
+    """Raises ConvnetError if no folder can be made at or below `save_path`: better now than at the first checkpoint."""
+    existing = next(path for path in (save_path, *save_path.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise ConvnetError(f"--save-path: expected a folder, but {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConvnetError(f"--save-path: {existing} cannot be written to")
 
 
 def run_folder(save_path: Path, name: str) -> Path:

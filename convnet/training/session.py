@@ -12,9 +12,10 @@ from convnet.config.report import Report
 from convnet.data import open_provider
 from convnet.data.provider import DataProvider, ProviderOptions
 from convnet.errors import ConvnetError
-from convnet.graph.build import build_graph
+from convnet.graph.build import build_graph, check_files
 from convnet.graph.classes import output_layer, with_classes
 from convnet.graph.layer_graph import LayerGraph
+from convnet.layers.cost import LogisticRegression
 from convnet.shape import Shape
 from convnet.training.checkpoint import LAYERS, PARAMS, Checkpoint
 from convnet.training.files import find_layers, find_params
@@ -29,6 +30,14 @@ class NetFiles:
     params: CfgFile | None
     options: Options
     report: Report
+
+    def check(self) -> None:
+        """Check what can be checked before the data is known.
+
+        Raises:
+            ConfigError: everything that is wrong with the files, apart from shapes that do not fit.
+        """
+        check_files(self.layers, self.params, self.report)
 
     def graph(self, shapes: Sequence[Shape], classes: int | None) -> LayerGraph:
         """The net's graph for data of these shapes.
@@ -104,30 +113,29 @@ def open_session(files: NetFiles, options: Options) -> Session:
     Raises:
         ConvnetError: if the files, the options or the data are wrong, or do not fit each other.
     """
-    _report_config_errors_first(files, options)
+    files.check()  # before the data is opened, which may take long
     provider = open_provider(data_options(options))
     if provider.sample and options["classes"] is None and files.classes not in (None, provider.num_classes):
         options = {**options, "classes": provider.num_classes}
     graph = files.graph(provider.shapes, options["classes"])
-    outputs = options["classes"] or files.classes
-    if outputs is not None and outputs != provider.num_classes:
-        section, classes = output_layer(files.layers), provider.num_classes
-        assert section is not None
-        raise ConvnetError(
-            f"{section.entries['outputs'].place}: [{section.name}] outputs: expected {classes}, the number of classes "
-            f"in the data, found {outputs}; --classes {classes} fits the net to this data"
-        )
+    for cost in graph.costs:
+        if isinstance(cost, LogisticRegression):
+            _check_classes(cost, graph, files.layers, provider.num_classes)
     return Session(files, options, provider, graph)
 
 
-def _report_config_errors_first(files: NetFiles, options: Options) -> None:
-    """Find what is wrong with the files before the data, which may take long, is opened.
-
-    Only possible where the files themselves say what the data looks like.
-    """
-    if options["input"] is not None and not options["data"]:
-        files.graph([Shape.of_maps(*options["input"]), Shape(1)], None)
-    files.report.raise_if_errors()
+def _check_classes(cost: LogisticRegression, graph: LayerGraph, layers: CfgFile, classes: int) -> None:
+    """Raises ConvnetError unless the softmax below the cost has as many outputs as the data has classes."""
+    softmax, below = graph[cost.inputs[1]], output_layer(layers)
+    if softmax.layer.shape.features == classes:
+        return
+    found = f", the number of classes in the data, found {softmax.layer.shape.features}"
+    if below is None:
+        raise ConvnetError(f"{softmax.section.place}: [{softmax.name}] expected an input of {classes} numbers{found}")
+    raise ConvnetError(
+        f"{below.entries['outputs'].place}: [{below.name}] outputs: expected {classes}{found}; --classes {classes} "
+        "fits the net to this data"
+    )
 
 
 def describe_shapes(options: Options) -> list[Shape]:

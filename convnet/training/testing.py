@@ -50,7 +50,7 @@ def test_checkpoint(path: Path, given: Mapping[str, Any], device: str, threads: 
     session = open_session(files, options_in_force(files, dict(given)))
     provider = session.provider
     batch_range = checked_range(session.options["test-range"], provider.test_batches, "test-range")
-    net = open_net(session, device, threads)
+    net = open_net(session, device, threads, initial=False)
     load_weights(net, checkpoint, folder)
     *_, totals = evaluate(net, provider, batch_range)
     return Tested(folder, provider.describe(), totals.cases, totals.averages())

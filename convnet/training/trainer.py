@@ -118,16 +118,15 @@ class Trainer:
         self.net.set_progress(self.batches.progress)
         totals = Totals(**self.state.partial)
         yield from self._minibatches(batch, totals)
-        if totals.cases == len(batch.data[0]):
+        if totals.cases >= len(batch.data[0]):
             yield self._batch_done(batch, totals, time.monotonic() - began, waited)
 
     def _minibatches(self, batch: DataBatch, totals: Totals) -> Iterator[Event]:
         total = len(batch.data[0])
-        for minibatch in minibatches(batch.data, self.net.mini, self.state.minibatch):
+        for minibatch in minibatches(batch.data, self.net.mini, totals.cases):
             costs = self.net.train_minibatch(minibatch)
             self._check_finite(costs, batch)
             totals.add(costs, len(minibatch[0]))
-            self.state.minibatch += 1
             self.state.minibatches_done = self.net.minibatches
             self.state.partial = {"sums": totals.sums, "cases": totals.cases}
             yield MinibatchDone(batch.epoch, batch.batchnum, totals.cases, total, totals.averages())
@@ -140,7 +139,7 @@ class Trainer:
         state.train_history.append(_entry(batch.epoch, batch.batchnum, totals))
         state.test_due = self.batches.test_is_due
         self.batches.advance_batch()
-        state.epoch, state.batch_idx, state.minibatch, state.partial = self.batches.epoch, self.batches.batch_idx, 0, {}
+        state.epoch, state.batch_idx, state.partial = self.batches.epoch, self.batches.batch_idx, {}
         return BatchDone(batch.epoch, batch.batchnum, totals.cases, costs, seconds, waited)
 
     def _test(self) -> Iterator[Event]:

@@ -8,6 +8,8 @@ import numpy as np
 
 from convnet.weights.parameter import Parameter
 
+SPACES = ("weights", "increments", "gradients")  # the flat arrays
+
 _ALIGNMENT = 16  # numbers between possible beginnings: one widest vector of float32
 
 

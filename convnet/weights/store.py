@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from convnet import ops
-from convnet.weights.layout import ParameterLayout
+from convnet.weights.layout import SPACES, ParameterLayout
 from convnet.weights.parameter import Matrix, Parameter
 
 Array = np.ndarray[Any, Any]
-
-SPACES = ("weights", "increments", "gradients")
 
 
 class WeightStore:

@@ -54,7 +54,8 @@ EXAMPLES = {
     "conv of two inputs": ("conv", f"inputs=base,other\n{FILTERS}neuron=tanh[1,1]\n", RATES),
     "conv with biases of its own": ("conv", f"inputs=base\n{FILTERS}sharedBiases=false\n", RATES),
     "conv of forced size": ("conv", "inputs=base\nchannels=6\nfilters=3\nfilterSize=4\nmodulesX=5\ninitW=0.4\n", RATES),
-    "conv sharing": ("conv", "inputs=base,other\nchannels=6\nfilters=3\nfilterSize=3\ninitW=0.4\nweightSource=,x\n", RATES),
+    "conv sharing": (
+        "conv", "inputs=base,other\nchannels=6\nfilters=3\nfilterSize=3\ninitW=0.4\nweightSource=,x\n", RATES),
     "local": ("local", f"inputs=base\n{FILTERS}", RATES),
     "local of two inputs": ("local", f"inputs=base,other\n{FILTERS}neuron=softrelu\n", RATES),
     "pool max": ("pool", "inputs=base\npool=max\nchannels=6\nsizeX=3\nstride=2\nneuron=relu\n", ""),
@@ -106,7 +107,7 @@ def example(name):
     collected = f"[used]\ntype=concat\ninputs={','.join(tops)}\n"
     own = f"[x]\ntype={kind}\n{section}"
     if kind == "cost.logreg":
-        above, own = above.replace("[logprob]\ntype=cost.logreg\ninputs=labels,probs\n", ""), own
+        above = above.replace("[logprob]\ntype=cost.logreg\ninputs=labels,probs\n", "")
         text = below + collected + above + own
     else:
         text = below + own + collected + above

@@ -70,7 +70,7 @@ def with_value(text, key, value):
     return "\n".join(lines) + "\n", begin + len(kept) + 1
 
 
-@pytest.mark.parametrize(("name", "key", "value", "in_params"), keys_in_both_files())
+@pytest.mark.parametrize(("name", "key", "value", "in_params"), list(keys_in_both_files()))
 def test_bad_value_is_named_with_its_line(name, key, value, in_params):
     layers, params = example(name)
     if in_params:
@@ -89,7 +89,7 @@ def test_bad_value_is_named_with_its_line(name, key, value, in_params):
 def test_wrong_numbers_of_inputs(kind):
     name = next(name for name, found in EXAMPLES.items() if found[0] == kind)
     layers, params = example(name)
-    fewest, most = layer_types()[kind].inputs_range
+    _, most = layer_types()[kind].inputs_range
     many = ",".join(["base"] * (most + 1)) if most < 10 else ""
     for inputs in ("", many) if many else ("",):
         text, _ = with_value(layers, "inputs", inputs)

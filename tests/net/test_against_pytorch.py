@@ -115,9 +115,9 @@ class Peer:
         gradients = torch.autograd.grad(cost, list(self.weights.values()))
         for (name, weights), gradient in zip(self.weights.items(), gradients, strict=True):
             eps, decay = (EPS_B, 0.0) if name.endswith("biases") else (EPS_W, DECAY)
-            weights = weights.detach()
-            increment = MOMENTUM * self.increments[name] - eps * gradient / MINI - eps * decay * weights
-            self.increments[name], self.weights[name] = increment, weights + increment
+            held = weights.detach()
+            increment = MOMENTUM * self.increments[name] - eps * gradient / MINI - eps * decay * held
+            self.increments[name], self.weights[name] = increment, held + increment
         return cost.item()
 
 

@@ -127,6 +127,6 @@ def test_arrays_that_do_not_fit(dev: CpuDevice) -> None:
     x = np.zeros((3, 5), np.float32)
     with pytest.raises(ValueError, match=r"x of shape \(3, 5\), y of shape \(3, 4\)"):
         cpu.apply(dev, x, x[:, :4], **arguments())
+    maps = np.zeros((3, 5, 4, 2), np.float32).transpose(0, 1, 3, 2)
     with pytest.raises(ValueError, match="copy"):  # the result would go to the copy
-        maps = np.zeros((3, 5, 4, 2), np.float32).transpose(0, 1, 3, 2)
         cpu.apply(dev, maps, maps, **arguments())
