@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -11,8 +12,9 @@ from convnet.training.options import ALL
 
 from .options import LAYERS, PARAMS, THREADS, from_keys, given
 
-_KEYS = tuple(key for key in ALL if key.name in ("input", "classes", "seed", "mini"))
 _CASES = 4  # enough to mix cases, few enough for float64 and big nets
+_MINI = next(replace(key, default=_CASES) for key in ALL if key.name == "mini")
+_KEYS = (_MINI, *(key for key in ALL if key.name in ("input", "classes", "seed")))
 _LIMIT = 1e-5
 
 

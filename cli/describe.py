@@ -36,7 +36,7 @@ def command(layers: str | None, params: str | None, with_plan: bool, as_json: bo
 
     files = read_files(layers, params, need_params=False)
     options = options_in_force(files, given(values, _KEYS))
-    files.check()
+    files.check(options)
     graph = files.graph(describe_shapes(options), options["classes"])
     described = describe(graph)
     if with_plan:

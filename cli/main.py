@@ -55,6 +55,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ConvnetError as error:
             raise UserError(str(error)) from error
+        except MemoryError as error:
+            raise UserError(f"the net or its data does not fit into memory: {error}") from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -57,8 +57,10 @@ def _option(key: Key) -> Callable[[Function], Function]:
     names = [f"--{name}" for name in (key.name, *key.aliases)]
     # A truth value may be left out: --shuffle means --shuffle true.
     flag: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if isinstance(key.kind, Bool) else {}
-    kind = KindType(key.kind, _metavar(key))
-    return click.option(*names, _destination(key.name), type=kind, help=_help(key), default=None, **flag)
+    kind, metavar = KindType(key.kind, key.name), _metavar(key)
+    return click.option(
+        *names, _destination(key.name), type=kind, metavar=metavar, help=_help(key), default=None, **flag
+    )  # fmt: skip
 
 
 def _help(key: Key) -> str:
@@ -78,6 +80,6 @@ def _destination(name: str) -> str:
 
 
 def _metavar(key: Key) -> str:
-    return {"Int": "int", "Float": "number", "Bool": "bool", "IntRange": "a-b", "Maps": "CxYxX"}.get(
-        type(key.kind).__name__, "text"
+    return {"Int": "INT", "Float": "NUMBER", "Bool": "BOOL", "IntRange": "A-B", "Maps": "CxYxX"}.get(
+        type(key.kind).__name__, "TEXT"
     )

@@ -34,7 +34,7 @@ class Reporter:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
             self._task = self._bar.add_task("preparing", total=None)
             self._bar.start()
         return self
@@ -47,8 +47,8 @@ class Reporter:
             self._bar = None
 
     def say(self, text: str) -> None:
-        """Print a line, above the bar if there is one."""
-        if self._bar is not None:
+        """Print a line, above the bar if there is one in the same terminal."""
+        if self._bar is not None and sys.stdout.isatty():
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             click.echo(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from .options import CHECKPOINT, DEVICE, JSON, THREADS, from_keys, given
 from .progress import in_words
 
 _MINI = next(key for key in ALL if key.name == "mini")
-_KEYS = (*DATA, TEST_RANGE, _MINI)
+# No defaults: the checkpoint knows.
+_KEYS = tuple(replace(key, default=None) for key in (*DATA, TEST_RANGE, _MINI))
 
 
 @click.command("test")

@@ -47,7 +47,6 @@ def command(
         trainer = continued_run(Path(checkpoint), params, options, device, threads)
     else:
         trainer = new_run(str(layers), params, options, Path(save_path), device, threads)
-    reporter.header(trainer)
 
     def stop(_signal: int, _frame: object) -> None:
         reporter.say("stopping after this minibatch (Ctrl-C again: at once)")
@@ -56,6 +55,7 @@ def command(
 
     before = signal.signal(signal.SIGINT, stop)
     try:
+        reporter.header(trainer)
         with reporter:
             for event in trainer.run_training():
                 reporter.show(event)

@@ -74,7 +74,7 @@ def read_values(
         except ValueError as error:
             if section is not None:
                 place = entries[-1].place if entries else section.place
-                report.error(str(error), place=place, section=section.name, key=key.name)
+                report.error(str(error), place=place, section=section.name, key=_name(key, entries))
     if section is not None:
         _check_other_keys(section, keys, ignored, also_allowed, report)
     return values
@@ -85,6 +85,12 @@ def _entries_of(key: Key, section: Section) -> list[Entry]:
     names = [name.lower() for name in (key.name, *key.aliases)]
     entries = [section.entries[name] for name in names if name in section.entries]
     return sorted(entries, key=lambda entry: entry.place.line)
+
+
+def _name(key: Key, entries: Sequence[Entry]) -> str:
+    """What to call the key in a message: its name, or the alias that the section has."""
+    written = entries[-1].key if entries else key.name
+    return key.name if written.lower() == key.name.lower() else written
 
 
 def _value(key: Key, entries: Sequence[Entry], inputs: int) -> object:

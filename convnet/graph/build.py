@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from convnet.config.keys import REQUIRED, read_values
@@ -22,15 +21,6 @@ from convnet.layers.common import GPU, INPUTS, common_keys
 from convnet.shape import Shape
 
 TRAIN_SECTION = "train"  # of the parameter file: options of the command, unless a layer bears the name
-
-
-@dataclass
-class _Built:
-    """What is known of a section so far: `output` is the node that consumers are linked to, None after an error."""
-
-    section: Section
-    output: Node | None
-    gpus: tuple[int, ...] | None = None
 
 
 def build_graph(layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[Shape], report: Report) -> LayerGraph:
@@ -66,7 +56,8 @@ class _Builder:
     ) -> None:
         self.layers, self.params, self.report = layers, params, report
         self.data_shapes = None if data_shapes is None else list(data_shapes)
-        self.built: dict[str, _Built] = {}
+        # By section, the node that consumers are linked to; None after an error.
+        self.built: dict[str, Node | None] = {}
         self.nodes: list[Node] = []
 
     def build(self) -> list[Node]:
@@ -79,27 +70,20 @@ class _Builder:
 
     def _add(self, section: Section) -> None:
         cls = self._layer_type(section)
-        self.built[section.name] = _Built(section, None)
+        self.built[section.name] = None
         if cls is None:
             return
-        before = len(self.report.errors)
         keys = (*common_keys(cls), *cls.keys)
         names = self._input_names(section, cls)
         values = read_values(section, keys, ignored=cls.ignored, inputs=max(1, len(names)), report=self.report,
                              also_allowed=("type", "inputs"))  # fmt: skip
         learning = self._learning(section, cls, len(names))
         inputs = self._inputs(section, names)
-        if len(self.report.errors) > before or any(node is None for node in inputs) or self._incomplete(section):
-            return
-        if self.data_shapes is not None or inputs:  # else nothing is known of a data layer's output
-            layer = cls(section.name, names, values, learning)
-            self._finish(layer, [node for node in inputs if node], section)
-
-    def _incomplete(self, section: Section) -> bool:
-        """Whether a value of the layer is missing because of an error that was reported while its file was read."""
-        learning = self.params.sections.get(section.name) if self.params else None
-        entries = [*section.entries.values(), *(learning.entries.values() if learning else ())]
-        return any(entry.broken for entry in entries) or (self.params is not None and not self.params.readable)
+        # What has an error is missing: a layer is made only of what it needs.
+        whole = len(values) == len(keys) and len(learning) == len(cls.params) and len(inputs) == len(names)
+        known = inputs if cls.inputs_range[1] else self.data_shapes
+        if whole and known:
+            self._finish(cls(section.name, names, values, learning), inputs, section)
 
     def _layer_type(self, section: Section) -> type[Layer] | None:
         entry, types = section.entries.get("type"), layer_types()
@@ -110,7 +94,7 @@ class _Builder:
             return None
         if entry.value not in types:
             near = nearest(entry.value, types)
-            hint = f"; did you mean '{near}'?" if near else f": one of {', '.join(types)}"
+            hint = f"; did you mean '{near}'?" if near else f"; expected one of {', '.join(types)}"
             self._error(section, "type", f"unknown layer type '{entry.value}'{hint}")
             return None
         return types[entry.value]
@@ -130,16 +114,20 @@ class _Builder:
         if names and not fewest <= len(names) <= most:
             wanted = str(fewest) if fewest == most else f"at least {fewest}"
             self._error(section, "inputs", f"expected {wanted} input{'s' * (wanted != '1')}, found {len(names)}")
+            return []
         return names
 
-    def _inputs(self, section: Section, names: Sequence[str]) -> list[Node | None]:
-        found: list[Node | None] = []
+    def _inputs(self, section: Section, names: Sequence[str]) -> list[Node]:
+        """The layers of these names, less those that something is wrong with."""
+        found = []
         for name in names:
+            node = self.built.get(name)
             if name not in self.built or name == section.name:
                 self._error(section, "inputs", f"input layer '{name}' is not defined{self._where(name, section.name)}")
-            elif self.built[name].output is not None and self.built[name].output.layer.is_cost:  # type: ignore[union-attr]
+            elif node is not None and node.layer.is_cost:
                 self._error(section, "inputs", f"input layer '{name}' does not produce any output")
-            found.append(self.built[name].output if name in self.built else None)
+            elif node is not None:
+                found.append(node)
         return found
 
     def _where(self, name: str, asking: str) -> str:
@@ -179,11 +167,11 @@ class _Builder:
         layer.shape, node.gpus = shape, gpus
         attach_parameters(node, {n.name: n for n in self.nodes}, own)
         self.nodes.append(node)
-        self.built[section.name].output = node
+        self.built[section.name] = node
         if layer.values.get("neuron") and layer.takes_neuron:
             expanded = neuron_node(node, taken=set(self.layers.sections))
             self.nodes.append(expanded)
-            self.built[section.name].output = expanded
+            self.built[section.name] = expanded
 
     def _note_unused_sections(self) -> None:
         for name, section in (self.params.sections if self.params else {}).items():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convnet.graph.layer_graph import Node
+from convnet.errors import ConvnetError
+from convnet.graph.layer_graph import LayerGraph, Node
 from convnet.layers.base import Layer, LayerReport
 
 
@@ -33,3 +34,16 @@ def place(
                      f"{len(gpus)}", "gpu")  # fmt: skip
         return None
     return gpus
+
+
+def require_one_device(graph: LayerGraph) -> None:
+    """Check that a net runs on device 0 alone, the only one that a run has.
+
+    Raises:
+        ConvnetError: naming the first layer that asks for another device.
+    """
+    for node in graph.nodes:
+        if any(node.gpus):
+            asked = ",".join(map(str, node.gpus))
+            where = f"{node.place_of('gpu')}: [{node.section.name}] gpu"
+            raise ConvnetError(f"{where}: a run has one device, 0; the layer asks for {asked}")

@@ -52,4 +52,4 @@ def _placed(node: Node, key: str) -> Iterator[None]:
     try:
         yield
     except ConvnetError as error:
-        raise ConvnetError(f"{node.section.entries[key.lower()].place}: {error}") from error
+        raise ConvnetError(f"{node.place_of(key)}: {error}") from error

@@ -93,8 +93,10 @@ def checked_range(asked: Sequence[int] | None, present: Sequence[int], option: s
     Raises:
         ConvnetError: if one of them does not exist.
     """
+    if not present:
+        raise ConvnetError(f"--{option}: the data has no batches for this")
     missing = [number for number in asked or [] if number not in present]
-    if missing or not present:
-        found = f"{present[0]}-{present[-1]}" if present else "none"
-        raise ConvnetError(f"--{option}: the data has batches {found} for this, found {missing or 'nothing to use'}")
+    if missing:
+        several = f"es {present[0]} to {present[-1]}" if len(present) > 1 else f" {present[0]}"
+        raise ConvnetError(f"--{option}: the data has batch{several} for this, found {missing[0]}")
     return list(asked or present)

@@ -77,9 +77,9 @@ class Checkpoint:
             self._write(aside)
             aside.rename(target)
             _flush(run)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             shutil.rmtree(aside, ignore_errors=True)
-            raise ConvnetError(f"{target}: the checkpoint cannot be written: {error.strerror or error}") from error
+            raise ConvnetError(f"{target}: the checkpoint cannot be written: {error}") from error
         return target
 
     def _write(self, folder: Path) -> None:
@@ -106,11 +106,25 @@ class Checkpoint:
                 raise ConvnetError(f"{folder / STATE}: expected format {FORMAT}, found {described['format']}")
             return Checkpoint(
                 (folder / LAYERS).read_text(encoding="utf-8"), (folder / PARAMS).read_text(encoding="utf-8"),
-                described["options"], described["data_shapes"], TrainingState(**described["state"]),
+                _typed("options", described["options"], dict), described["data_shapes"], _state(described["state"]),
                 load_file(folder / WEIGHTS),
             )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ConvnetError(f"{folder}: the checkpoint cannot be read: {error}") from error
+
+
+def _state(values: dict[str, Any]) -> TrainingState:
+    """The state from JSON; TypeError if a value is not of the type of its default."""
+    state = TrainingState(**values)
+    for name, default in asdict(TrainingState()).items():
+        _typed(name, getattr(state, name), type(default))
+    return state
+
+
+def _typed(name: str, value: Any, expected: type) -> Any:
+    if type(value) is not expected:
+        raise TypeError(f"{name}: expected {expected.__name__}, found {value!r}")
+    return value
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -124,22 +138,35 @@ def newest(path: Path) -> Path:
     Raises:
         ConvnetError: if it is neither.
     """
-    if (path / STATE).is_file():
-        return path if path.name else path.resolve()
-    found = checkpoints(path)
+    try:
+        if (path / STATE).is_file():
+            return path if path.name else path.resolve()
+        found, what = checkpoints(path), "no checkpoint" if path.exists() else "nothing"
+    except OSError as error:  # such as a name that is too long
+        raise ConvnetError(f"{path}: expected a run or a checkpoint: {error}") from error
     if not found:
-        what = "no checkpoint" if path.exists() else "nothing"
         raise ConvnetError(f"{path}: expected a run or a checkpoint, found {what}")
     return found[-1]
 
 
 def remove_old(run: Path, keep: int, best: str | None) -> None:
-    """Keep the `keep` newest checkpoints of a run and the one called `best`; remove the others."""
+    """Keep the `keep` newest checkpoints of a run and the one called `best`; remove the others.
+
+    Raises:
+        ConvnetError: if one cannot be removed.
+    """
     for folder in checkpoints(run)[:-keep]:
         if folder.name != best:
-            # A folder that is being removed must not be taken for a checkpoint: its state goes first.
-            (folder / STATE).unlink()
-            shutil.rmtree(folder)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        # A folder that is being removed must not be taken for a checkpoint: its state goes first.
+        (folder / STATE).unlink()
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise ConvnetError(f"{folder}: the old checkpoint cannot be removed: {error}") from error
 
 
 def remove_unfinished(run: Path) -> None:

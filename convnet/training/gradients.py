@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from convnet.backends import open_device
+from convnet.graph.placement import require_one_device
 from convnet.net import ConvNet
 from convnet.net.gradient_check import GradientCheck, check_gradients
 from convnet.training.options import Options
@@ -21,9 +22,10 @@ def net_gradients(files: NetFiles, options: Options, threads: int | None = None)
     Raises:
         ConvnetError: if the files are wrong or nothing says what the input is.
     """
-    files.check()
+    files.check(options)
     shapes = describe_shapes(options)
     graph = files.graph(shapes, options["classes"])
+    require_one_device(graph)
     device = open_device("cpu", threads)
     net = ConvNet(
         graph, device, mini=options["mini"], seed=options["seed"], dtype=np.float64, input_grads=True, initial=False

@@ -53,12 +53,22 @@ def continued_run(
         raise ConvnetError(f"{folder}: all {session.options['epochs']} epochs are done; --epochs asks for more")
     net = open_net(session, device, threads, initial=False)
     load_weights(net, checkpoint, folder)
-    run = folder.parent
-    if checkpoints(run)[-1:] == [folder]:
-        remove_unfinished(run)
-    else:
-        run = run_folder(run.parent, run.name.split("-from-")[0] + f"-from-{folder.name}")
+    run = _run_from(folder)
+    if run != folder.parent:
+        state.best = {}  # that checkpoint is not one of the new run's
     return Trainer(session, net, run, state)
+
+
+def _run_from(folder: Path) -> Path:
+    """The run that goes on from a checkpoint: its own, if it is the newest there, else a new one."""
+    present = checkpoints(folder.parent)
+    if present[-1:] == [folder]:
+        remove_unfinished(folder.parent)
+        return folder.parent
+    if folder not in present:
+        return run_folder(folder.parent, f"from-{folder.name}")
+    run = folder.parent.resolve()
+    return run_folder(run.parent, f"{run.name.split('-from-')[0]}-from-{folder.name}")
 
 
 def open_net(session: Session, device: str, threads: int | None, *, initial: bool = True) -> ConvNet:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from convnet.config.reader import CfgFile, parse, read
-from convnet.config.report import Report
+from convnet.config.report import ConfigError, Report
 from convnet.data import open_provider
 from convnet.data.provider import DataProvider, ProviderOptions
 from convnet.errors import ConvnetError
 from convnet.graph.build import build_graph, check_files
 from convnet.graph.classes import output_layer, with_classes
 from convnet.graph.layer_graph import LayerGraph
+from convnet.graph.placement import require_one_device
 from convnet.layers.cost import LogisticRegression
 from convnet.shape import Shape
 from convnet.training.checkpoint import LAYERS, PARAMS, Checkpoint
@@ -31,13 +32,18 @@ class NetFiles:
     options: Options
     report: Report
 
-    def check(self) -> None:
-        """Check what can be checked before the data is known.
+    def check(self, options: Options) -> None:
+        """Check what can be checked before the data is known; shapes are only if something else is wrong too.
 
         Raises:
-            ConfigError: everything that is wrong with the files, apart from shapes that do not fit.
+            ConfigError: everything that is wrong with the files.
         """
-        check_files(self.layers, self.params, self.report)
+        try:
+            check_files(self.layers, self.params, self.report)
+        except ConfigError:
+            if options["input"] is not None:
+                build_graph(self.layers, self.params, describe_shapes(options), self.report)
+            raise
 
     def graph(self, shapes: Sequence[Shape], classes: int | None) -> LayerGraph:
         """The net's graph for data of these shapes.
@@ -113,11 +119,12 @@ def open_session(files: NetFiles, options: Options) -> Session:
     Raises:
         ConvnetError: if the files, the options or the data are wrong, or do not fit each other.
     """
-    files.check()  # before the data is opened, which may take long
+    files.check(options)  # before the data is opened, which may take long
     provider = open_provider(data_options(options))
     if provider.sample and options["classes"] is None and files.classes not in (None, provider.num_classes):
         options = {**options, "classes": provider.num_classes}
     graph = files.graph(provider.shapes, options["classes"])
+    require_one_device(graph)
     for cost in graph.costs:
         if isinstance(cost, LogisticRegression):
             _check_classes(cost, graph, files.layers, provider.num_classes)

@@ -83,10 +83,12 @@ class Trainer:
     def __init__(self, session: Session, net: ConvNet, run: Path, state: TrainingState) -> None:
         options, provider = session.options, session.provider
         self.session, self.net, self.run, self.state = session, net, run, state
+        batch_range = checked_range(options["train-range"], provider.train_batches, "train-range")
+        if state.batch_idx >= len(batch_range):  # another range than before: as in the originals, it begins anew
+            state.batch_idx, state.partial = 0, {}
         self.batches = BatchManager(
-            provider, checked_range(options["train-range"], provider.train_batches, "train-range"),
-            epochs=options["epochs"], testing_freq=options["test-freq"], shuffle=options["shuffle"],
-            epoch=state.epoch, batch_idx=state.batch_idx,
+            provider, batch_range, epochs=options["epochs"], testing_freq=options["test-freq"],
+            shuffle=options["shuffle"], epoch=state.epoch, batch_idx=state.batch_idx,
         )  # fmt: skip
         self.test_range = checked_range(options["test-range"], provider.test_batches, "test-range")
         self.stop = False
@@ -125,7 +127,7 @@ class Trainer:
         total = len(batch.data[0])
         for minibatch in minibatches(batch.data, self.net.mini, totals.cases):
             costs = self.net.train_minibatch(minibatch)
-            self._check_finite(costs, batch)
+            self._check_finite(costs, batch.epoch, batch.batchnum)
             totals.add(costs, len(minibatch[0]))
             self.state.minibatches_done = self.net.minibatches
             self.state.partial = {"sums": totals.sums, "cases": totals.cases}
@@ -150,6 +152,7 @@ class Trainer:
             if self._stopped():
                 return
         costs, last = totals.averages(), state.train_history[-1]
+        self._check_finite(costs, last["epoch"], last["batchnum"])
         state.tests_done, state.test_due = state.tests_done + 1, False
         state.test_history.append(_entry(last["epoch"], last["batchnum"], totals))
         best = not state.best or test_error(costs) < state.best["error"]
@@ -177,12 +180,12 @@ class Trainer:
             self.state, self.net.state(),
         )  # fmt: skip
 
-    def _check_finite(self, costs: Costs, batch: DataBatch) -> None:
+    def _check_finite(self, costs: Costs, epoch: int, batchnum: int) -> None:
         for layer, metrics in costs.items():
             if not math.isfinite(metrics["cost"]):
                 raise ConvnetError(
-                    f"the cost of layer '{layer}' became {metrics['cost']} in epoch {batch.epoch}, batch "
-                    f"{batch.batchnum}: the rates may be too high; checkpoints already written are unharmed"
+                    f"the cost of layer '{layer}' became {metrics['cost']} in epoch {epoch}, batch {batchnum}: "
+                    "the rates may be too high; checkpoints already written are unharmed"
                 )
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from convnet.training.checkpoint import STATE, WEIGHTS, Checkpoint, newest
 from convnet.training import trainer as happened
+from convnet.training.checkpoint import STATE, WEIGHTS, Checkpoint, newest
 
 from .small import MINIBATCHES, Place, files_of, finish, resume, stop_after
 

@@ -45,8 +45,8 @@ def apply(
     names = [np.uint64(word & low) for word in (stream, seed, seed >> 32)]
     flat = [array.reshape(cases, -1, copy=False) for array in (x, y)]
     return dev.parallel(
-        _apply, cases, *flat, threshold, x.dtype.type(scale), first_case, lambda: np.uint64(counter.value & low), *names,
-        accumulate,
+        _apply, cases, *flat, threshold, x.dtype.type(scale), first_case, lambda: np.uint64(counter.value & low),
+        *names, accumulate,
     )  # fmt: skip
 
 

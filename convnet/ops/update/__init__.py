@@ -3,10 +3,11 @@
     momentum    inc = mom * inc - eps * g / N - eps * wc * w;   w = w + inc
     wball       w[:, j] = w[:, j] * limit / |w[:, j]|
 
-`momentum` goes once over all weights of a device, which lie in three 1-D arrays of one length: w, their increments inc and
-their gradients g (summed over the cases of the minibatch, in the direction in which the cost grows). Segment s is the
-half-open range offsets[s, 0]..offsets[s, 1] and has the rates rates[s] = (eps, mom, wc, 1/N). Segments do not overlap, and
-what lies between them is not touched. Rates are read at each launch. A segment with eps = 0 is left as it is, w and inc.
+`momentum` goes once over all weights of a device, which lie in three 1-D arrays of one length: w, their increments inc
+and their gradients g (summed over the cases of the minibatch, in the direction in which the cost grows). Segment s is
+the half-open range offsets[s, 0]..offsets[s, 1] and has the rates rates[s] = (eps, mom, wc, 1/N). Segments do not
+overlap, and what lies between them is not touched. Rates are read at each launch. A segment with eps = 0 is left as it
+is, w and inc.
 
 `wball` holds columns (all weights into one output) to the L2 norm `limit`: every column when `exact`, else only those
 that are longer. Columns of zeros or with NaN stay as they are. w: (rows, columns); with `modules` > 1 the rows are that

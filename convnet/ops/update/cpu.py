@@ -58,7 +58,7 @@ def _momentum(start: int, stop: int, w: Array, inc: Array, g: Array, blocks: Arr
 
 @kernel
 def _find_factors(part: Array, first: int, factors: Array, limit: float, exact: bool) -> bool:
-    """Set what the columns first.. of `part` are to be multiplied by, one for each of `factors`; whether any is not 1."""
+    """Set `factors` to what the columns first.. of `part` are to be multiplied by; whether any is not 1."""
     factors[:] = 0.0
     for row in range(part.shape[0]):
         for j in range(factors.size):
