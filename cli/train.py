@@ -31,7 +31,7 @@ def command(
     \b
     convnet train --layers alexnet
     convnet train --layers layers-cfg/cifar-quick.cfg --data PATH --epochs 10
-    convnet train --checkpoint runs/RUN          # goes on exactly where it stopped
+    convnet train --checkpoint runs/RUN      # goes on exactly where it stopped
 
     Options may also stand in the [train] section of the parameter file; the command line wins. Ctrl-C saves a
     checkpoint and ends.

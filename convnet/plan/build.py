@@ -109,6 +109,12 @@ class _Builder:
         above = node.consumers[0] if node.consumers and works_in_place(node.consumers[0]) else node
         return Tensor(self.memory(f"{above.name}.grad", shape.features), memory_shape(shape.features, shape.maps))
 
+    def adds_to(self, target: Node | Parameter) -> bool:
+        """Whether the step emitted next must add to this gradient: all but the first one that writes it."""
+        accumulate = target in self.written
+        self.written.add(target)
+        return accumulate
+
     def parameter(self, space: str, parameter: Parameter) -> Tensor:
         """A parameter's weights or gradients: a matrix, or a vector of biases."""
         matrix, offset = parameter.matrix, self.layout.begin(parameter)
@@ -122,7 +128,7 @@ class _Emitter:
 
     def __init__(self, builder: _Builder, node: Node, phase: str) -> None:
         self._builder, self._node, self._phase = builder, node, phase
-        self._pending: list[tuple[Tensor, Maps | None, Node, bool]] = []
+        self._pending: list[tuple[Tensor, Maps | None, Node]] = []
 
     @property
     def fused_neuron(self) -> NeuronFunction | None:
@@ -145,20 +151,19 @@ class _Emitter:
         below, builder = self._node.inputs[index], self._builder
         if below not in builder.trainable:
             return None
-        shape, held, accumulate = below.layer.shape, builder.gradient(below), below in builder.written
-        builder.written.add(below)
+        shape, held = below.layer.shape, builder.gradient(below)
         if same_order(maps, shape.maps):
-            return Target(held.view(*memory_shape(shape.features, maps)), accumulate)
+            return Target(held.view(*memory_shape(shape.features, maps)), builder.adds_to(below))
         name = f"{held.memory.name} as {maps or 'features'} from {self._node.name}.{index}"
         converted = Tensor(builder.memory(name, shape.features), memory_shape(shape.features, maps))
-        self._pending.append((converted, maps, below, accumulate))
+        self._pending.append((converted, maps, below))
         return Target(converted, accumulate=False)
 
     def finish(self) -> None:
         """Bring gradients that were computed in another order to where they belong."""
-        for converted, maps, below, accumulate in self._pending:
+        for converted, maps, below in self._pending:
             self.emit("layout.convert", converted, maps, self._builder.gradient(below), below.layer.shape.maps,
-                      accumulate=accumulate)  # fmt: skip
+                      accumulate=self._builder.adds_to(below))  # fmt: skip
 
     def output(self) -> Tensor:
         return self._builder.output(self._node)
@@ -181,9 +186,7 @@ class _Emitter:
     def _parameter_grad(self, parameter: Parameter) -> Target | None:
         if not parameter.learns:
             return None
-        accumulate = parameter in self._builder.written
-        self._builder.written.add(parameter)
-        return Target(self._builder.parameter("gradients", parameter), accumulate)
+        return Target(self._builder.parameter("gradients", parameter), self._builder.adds_to(parameter))
 
     def costs(self, values: int) -> Tensor:
         memory = self._builder.memory(self._node.name, values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import convnet
@@ -33,7 +34,7 @@ def find_params(name: str | None, layers: Path, *, needed: bool = True) -> Path 
     """
     if name is not None:
         return _find(name, "params-cfg", "parameter file")
-    tried = [layers.parent.parent / "params-cfg" / layers.name]
+    tried = [Path(os.path.normpath(layers.parent / ".." / "params-cfg" / layers.name))]
     if layers.name.startswith("layers"):
         tried.append(layers.with_name(layers.name.replace("layers", "layer-params", 1)))
     tried += [folder / layers.name for folder in _FOLDERS["params-cfg"] if layers.parent in _FOLDERS["layers-cfg"]]
@@ -52,10 +53,13 @@ def shipped(kind: str) -> list[str]:
 
 def _find(name: str, kind: str, what: str) -> Path:
     path = Path(name)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        raise ConvnetError(f"{name}: expected a {what}, found a directory")
+    try:
+        if path.is_file():
+            return path
+        if path.is_dir():
+            raise ConvnetError(f"{name}: expected a {what}, found a directory")
+    except OSError as error:  # such as a name that is too long
+        raise ConvnetError(f"{name}: the {what} cannot be read: {error.strerror}") from error
     # A bare name, or the path in convnet's own source tree, while working somewhere else.
     if path.name == name or path.parent.name == kind:
         for folder in _FOLDERS[kind]:

@@ -72,7 +72,8 @@ def _call(function: Callable[..., object], layer: str, key: str, *arguments: obj
     try:
         return function(*arguments, params=params)
     except Exception as error:
-        raise ConvnetError(f"[{layer}] {key}: '{function.__name__}' failed: {error!r}") from error
+        name = getattr(function, "__name__", function)  # other callables than functions have none
+        raise ConvnetError(f"[{layer}] {key}: '{name}' failed: {error!r}") from error
 
 
 def _checked(found: object, shape: tuple[int, int], layer: str, key: str) -> Array:

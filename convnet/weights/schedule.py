@@ -78,7 +78,7 @@ def parse_schedule(text: str) -> ParameterSchedule:
     kind = match[1].lower()
     values = _arguments(kind, match[2], text)
     steps = values.get("numsteps", 1.0)
-    if kind == "dexp" and (steps != int(steps) or steps < 2):
+    if kind == "dexp" and not (steps.is_integer() and steps >= 2):
         raise ValueError(f"expected numSteps to be an integer of at least 2, found '{text}'")
     return _checked(ParameterSchedule(kind, values["base"], values.get("tgtfactor", 1.0), int(steps)), text)
 
@@ -87,6 +87,8 @@ def _arguments(kind: str, inside: str, text: str) -> dict[str, float]:
     values: dict[str, float] = {}
     for item in inside.split(";"):
         name, _, value = (part.strip() for part in item.partition("="))
+        if name.lower() in values:
+            raise ValueError(f"expected {name} once, found '{text}'")
         try:
             values[name.lower()] = float(value)
         except ValueError:
@@ -103,4 +105,13 @@ def _checked(schedule: ParameterSchedule, text: str) -> ParameterSchedule:
         raise ValueError(f"expected a rate of at least 0, found '{text}'")
     if not (math.isfinite(schedule.target_factor) and schedule.target_factor > 0):
         raise ValueError(f"expected a tgtFactor above 0, found '{text}'")
+    if not _ends_finite(schedule):
+        raise ValueError(f"expected a tgtFactor that leaves the rate a finite number, found '{text}'")
     return schedule
+
+
+def _ends_finite(schedule: ParameterSchedule) -> bool:
+    try:
+        return math.isfinite(schedule.value(1.0))
+    except OverflowError:
+        return False

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-
 from convnet_cli import main
 
 BROKEN = Path(__file__).parent / "broken"
@@ -86,7 +85,9 @@ def runs(tmp_path):
 
 
 def test_the_files_beside_the_broken_ones_are_whole(here):
-    result = CliRunner().invoke(main, ["describe", "--layers", "layers.cfg", "--params", "params.cfg", "--input", "1x8x8"])
+    result = CliRunner().invoke(
+        main, ["describe", "--layers", "layers.cfg", "--params", "params.cfg", "--input", "1x8x8"]
+    )
     assert result.exit_code == 0, result.output
 
 
@@ -106,14 +107,17 @@ def test_describe(layers, params, here):
     check(run("describe", "--layers", layers, "--params", params, "--input", "1x8x8"), expected)
 
 
-@pytest.mark.parametrize("case", ["layers/key-unknown", "params/schedule-steps", "layers/init-func-raises", "layers/classes"])
+@pytest.mark.parametrize(
+    "case", ["layers/key-unknown", "params/schedule-steps", "layers/init-func-raises", "layers/classes"]
+)
 def test_through_the_installed_command(case, runs):
-    files = next(files for files, name in zip(CASES, IDS, strict=True) if name == f"{case}.cfg")
-    command = [Path(sysconfig.get_path("scripts")) / "convnet", "train", "--layers", files[0], "--params", files[1], *DATA]
+    layers, params = CASES[IDS.index(f"{case}.cfg")]
+    program = Path(sysconfig.get_path("scripts")) / "convnet"
+    command = [program, "train", "--layers", layers, "--params", params, *DATA, "--save-path", runs]
     environment = {"PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([*command, "--save-path", runs], cwd=BROKEN, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=BROKEN, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    check(done.stderr, [*expected_messages(files[0]), *expected_messages(files[1])])
+    check(done.stderr, [*expected_messages(layers), *expected_messages(params)])
 
 
 def test_both_files_of_original_names_are_found_together(here):
@@ -139,7 +143,9 @@ def test_mistakes_are_reported_before_data_is_looked_for(here, runs):
 
 def test_a_misspelt_train_section_is_noted(here, tmp_path):
     (tmp_path / "p.cfg").write_text((BROKEN / "params.cfg").read_text() + "[trian]\nepochs=3\n")
-    result = CliRunner().invoke(main, ["describe", "--layers", "layers.cfg", "--params", str(tmp_path / "p.cfg"), "--input", "1x8x8"])
+    result = CliRunner().invoke(
+        main, ["describe", "--layers", "layers.cfg", "--params", str(tmp_path / "p.cfg"), "--input", "1x8x8"]
+    )
     assert result.exit_code == 0
     assert f"note: {tmp_path}/p.cfg:34: [trian] the net has no layer 'trian'; did you mean [train]?" in result.stderr
 
@@ -164,7 +170,7 @@ FILES = {
     ),
     "parameter file that is not found": (
         WHOLE_LAYERS, WHOLE_PARAMS, "--layers l.cfg",
-        ["l.cfg: its parameter file params-cfg/l.cfg does not exist; --params names one"],
+        ["l.cfg: its parameter file ../params-cfg/l.cfg does not exist; --params names one"],
     ),
     "layer file that is a folder": (
         "", WHOLE_PARAMS, "--layers l.cfg --params p.cfg", ["l.cfg: expected a layer file, found a directory"],

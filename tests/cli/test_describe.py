@@ -1,0 +1,147 @@
+"""convnet describe, layers and check-grads."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from convnet_cli import check_grads
+
+from convnet.layers import layer_types
+from tests.conftest import ROOT
+
+from .conftest import NET, convnet
+
+LAYER_KEYS = ["name", "type", "inputs", "outputs", "maps", "weights", "biases", "gpu", "replicas"]
+
+
+def described(*arguments):
+    return json.loads(convnet("describe", *arguments, "--json").stdout)
+
+
+def test_json(small):
+    found = described(*NET, "--input", "3x8x8")
+    assert list(found) == ["parameters", "layers"]
+    assert all(list(layer) == LAYER_KEYS for layer in found["layers"])
+    assert [layer["name"] for layer in found["layers"]] == [
+        "data", "labels", "scale", "conv", "conv_neuron", "drop", "fc", "probs", "logprob",
+    ]  # fmt: skip
+    layers = {layer["name"]: layer for layer in found["layers"]}
+    assert layers["data"] == {
+        "name": "data", "type": "data", "inputs": [], "outputs": 192, "maps": [3, 8, 8], "weights": [], "biases": None,
+        "gpu": [], "replicas": 1,
+    }  # fmt: skip
+    assert layers["conv"] == {
+        "name": "conv", "type": "conv", "inputs": ["scale"], "outputs": 144, "maps": [4, 6, 6], "weights": [[27, 4]],
+        "biases": [4, 1], "gpu": [0], "replicas": 1,
+    }  # fmt: skip
+    assert layers["fc"] == {
+        "name": "fc", "type": "fc", "inputs": ["drop"], "outputs": 3, "maps": None, "weights": [[144, 3]],
+        "biases": [1, 3], "gpu": [0], "replicas": 1,
+    }  # fmt: skip
+    assert found["parameters"] == 27 * 4 + 4 + 144 * 3 + 3
+
+
+def test_input_and_classes_change_the_net(small):
+    found = described(*NET, "--input", "3x9x7", "--classes", "11")
+    layers = {layer["name"]: layer for layer in found["layers"]}
+    assert (layers["conv"]["maps"], layers["fc"]["weights"]) == ([4, 7, 5], [[140, 11]])
+
+
+def test_replicas(small):
+    text = Path("small.cfg").read_text()
+    Path("small.cfg").write_text(text.replace("type=neuron", "type=neuron\ngpu=0,1"))
+    layers = {layer["name"]: layer for layer in described(*NET, "--input", "3x8x8")["layers"]}
+    assert (layers["fc"]["gpu"], layers["fc"]["replicas"]) == ([0, 1], 2)
+
+
+def test_table(small):
+    lines = convnet("describe", *NET, "--input", "3x8x8").stdout.splitlines()
+    assert lines[0].split() == ["layer", "type", "inputs", "outputs", "maps", "weights", "biases", "gpu"]
+    rows = {line.split()[0]: line.split() for line in lines[1:-1]}
+    assert rows["conv"] == ["conv", "conv", "scale", "144", "4x6x6", "27x4", "4x1", "0"]
+    assert rows["logprob"] == ["logprob", "cost.logreg", "labels,probs", "0", "0"]
+    assert len(rows) == 9
+    assert lines[-1] == "parameters: 547"
+    for column in ("type", "outputs"):
+        cells = {line[lines[0].index(column) :].split()[0] for line in lines[1:-1]}
+        assert cells <= {cell for row in rows.values() for cell in row}, f"cells do not stand below '{column}'"
+
+
+def test_the_parameter_file_is_not_needed(small):
+    (small / "alone").mkdir()
+    (small / "alone" / "net.cfg").write_text(Path("small.cfg").read_text())
+    assert described("--layers", "alone/net.cfg", "--input", "3x8x8") == described(*NET, "--input", "3x8x8")
+
+
+def test_ignored_keys_are_noted_apart_from_the_output(small):
+    text = Path("small.cfg").read_text()
+    Path("small.cfg").write_text(text.replace("type=conv", "type=conv\npartialSum=4"))
+    result = convnet("describe", *NET, "--input", "3x8x8", "--json")
+    assert result.stderr.startswith("note: small.cfg:14: [conv] partialSum: has no effect here: ")
+    assert json.loads(result.stdout)["parameters"] == 547
+
+
+def test_nets_are_found_by_name_from_anywhere(folder):
+    by_path = described("--layers", ROOT / "layers-cfg" / "digits.cfg")
+    for name in ("digits", "digits.cfg", "layers-cfg/digits.cfg"):
+        assert described("--layers", name) == by_path
+        assert described("--layers", name, "--params", name.replace("layers-cfg", "params-cfg")) == by_path
+    assert by_path["parameters"] == 21386
+
+
+def test_a_file_of_ones_own_comes_before_a_net_of_that_name(small):
+    Path("small.cfg").rename("digits")
+    assert described("--layers", "digits", "--params", "rates.cfg", "--input", "3x8x8")["parameters"] == 547
+
+
+@pytest.mark.parametrize(
+    ("layers", "params"),
+    [("mine/layers-cfg/net.cfg", "mine/params-cfg/net.cfg"), ("old/layers-net.cfg", "old/layer-params-net.cfg")],
+)
+@pytest.mark.parametrize("absolute", [False, True])
+def test_the_parameter_file_is_found_beside_the_layer_file(small, layers, params, absolute):
+    for name, source in ((layers, "small.cfg"), (params, "rates.cfg")):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(Path(source).read_text())
+    Path(params).write_text(Path(params).read_text().replace("[train]\n", "[train]\ninput=3x8x8\n"))
+    assert described("--layers", small / layers if absolute else layers)["parameters"] == 547
+    os.chdir(Path(layers).parent)
+    assert described("--layers", Path(layers).name)["parameters"] == 547
+
+
+def test_layers_lists_every_type_in_one_line():
+    lines = convnet("layers").stdout.splitlines()
+    for name, cls in layer_types().items():
+        (line,) = (line for line in lines if line.split()[:1] == [name])
+        assert line.endswith(cls.__doc__.splitlines()[0])
+
+
+@pytest.mark.parametrize("name", layer_types())
+def test_layers_shows_every_key_of_a_type(name):
+    output, cls = convnet("layers", name).stdout, layer_types()[name]
+    assert f"type={name}" in output
+    layer_file, _, params_file = output.partition("Keys in the parameter file")
+    for key in cls.keys:
+        assert f"  {key.name}: {key.kind.expected}" in layer_file
+    for key in cls.params:
+        assert f"  {key.name}: {key.kind.expected}" in params_file
+        assert " ".join(key.doc.split()) in " ".join(params_file.split())
+    for key in cls.ignored:
+        assert f"  {key.name}: {key.why}" in output
+    assert ("gpu" in layer_file) == ("inputs" in layer_file.replace("inputs: none", ""))
+
+
+def test_check_grads(small):
+    output = convnet("check-grads", *NET, "--input", "3x8x8", "--seed", "3", "--mini", "3", "--threads", "1").stdout
+    *lines, last = output.splitlines()
+    assert [line.split()[0] for line in lines] == ["conv.weights.0", "conv.biases", "fc.weights.0", "fc.biases", "data"]
+    assert all(line.split()[1::2][:3] == ["analytic", "numeric", "difference"] for line in lines)
+    assert last == "all 5 gradients agree"
+
+
+def test_check_grads_fails_where_gradients_differ(small, monkeypatch):
+    monkeypatch.setattr(check_grads, "_LIMIT", -1.0)
+    result = convnet("check-grads", *NET, "--input", "3x8x8", code=1)
+    assert result.stdout.count("  FAILED\n") == 5
+    assert result.stdout.endswith("\n5 of 5 gradients differ\n")

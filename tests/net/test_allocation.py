@@ -1,0 +1,52 @@
+"""Training allocates nothing after the first minibatch of each size."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from convnet.net import ConvNet
+from tests.layers.examples import EXAMPLES, example
+
+from .nets import graph_of
+
+IMAGE, MINI = (3, 7, 5), 512
+MOST = 100_000  # bytes at any time: the costs, and Python's own objects for each launch
+
+
+def peak(function):
+    """The most bytes, of NumPy's and of Python's, that were in use at one time while the function ran."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        function()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", [name for name, (kind, *_) in EXAMPLES.items() if kind != "neuron"])
+def test_no_allocation_after_the_first_minibatch(name, device):
+    net = ConvNet(graph_of(*example(name), image=IMAGE), device, mini=MINI)
+    generator = np.random.default_rng(1)
+    data = [generator.standard_normal((MINI, *IMAGE[1:], IMAGE[0])).astype(np.float32),
+            generator.integers(0, 4, (MINI, 1)).astype(np.float32)]  # fmt: skip
+    short = [matrix[:300] for matrix in data]
+
+    def work():
+        for number in range(2):
+            net.set_progress(number / 2)
+            for minibatch in (data, short):
+                net.train_minibatch(minibatch)
+                net.test_minibatch(minibatch)
+
+    work()
+    used = peak(work)
+    assert used < MOST
+    base = next(memory for memory in net.bound.plan.memories if memory.name == "base")
+    assert base.numbers * MINI * 4 > 4 * MOST, "too small a net: one layer's activations would not be seen"
+
+
+def test_this_measures_arrays():
+    assert peak(lambda: np.ones(MOST)) > 8 * MOST

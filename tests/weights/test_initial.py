@@ -1,0 +1,135 @@
+"""Initial weights and biases."""
+
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from convnet.config.kinds import FunctionCall
+from convnet.errors import ConvnetError
+from convnet.weights.initial import biases_from_function, normal, weights_from_function
+
+
+def test_weights_are_normal_with_deviation_initw():
+    values = normal(3, "conv1", 0, (200, 250), 0.02)
+    assert values.dtype == np.float32
+    assert values.shape == (200, 250)
+    assert stats.kstest(values.ravel().astype(float) / 0.02, "norm").pvalue > 0.01
+    for one, next_one in [(values[:-1], values[1:]), (values[:, :-1], values[:, 1:])]:
+        assert abs(np.corrcoef(one.ravel(), next_one.ravel())[0, 1]) < 0.02
+    assert len(np.unique(values)) > 0.99 * values.size
+
+
+def test_a_deviation_of_0_gives_zeros():
+    assert not normal(3, "conv1", 0, (4, 5), 0.0).any()
+
+
+def test_draws_scale_with_the_deviation():
+    one, other = (normal(3, "conv1", 0, (4, 5), deviation) for deviation in (1.0, 0.25))
+    assert np.array_equal(one * np.float32(0.25), other)
+
+
+def test_draws_depend_on_seed_layer_and_index_alone():
+    first = normal(3, "conv1", 0, (300, 30), 1.0)
+    assert np.array_equal(first, normal(3, "conv1", 0, (300, 30), 1.0))
+    others = [(4, "conv1", 0), (3, "conv2", 0), (3, "conv1", 1), (0, "conv1", 3), (3 + 2**32, "conv1", 0)]
+    for seed, layer, index in others:
+        other = normal(seed, layer, index, (300, 30), 1.0)
+        assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 0.04, (seed, layer, index)
+
+
+MODULE = """
+import functools
+import sys
+import numpy as np
+
+seen = []
+
+def weights(name, index, shape, params):
+    seen.append((name, index, shape, params))
+    return np.full(shape, index + 1, np.float32)
+
+def biases(name, shape, params=[]):
+    seen.append((name, shape, params))
+    return np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
+
+def fails(*arguments, params):
+    raise RuntimeError("no idea")
+
+class Refuses:
+    def __call__(self, *arguments, params):
+        raise RuntimeError("no idea")
+
+refuses = Refuses()
+partly = functools.partial(fails)
+
+def nothing(*arguments, params):
+    pass
+
+def a_list(*arguments, params):
+    return [[1.0]]
+
+def doubles(name, *arguments, params):
+    return np.zeros(arguments[-1])
+
+def transposed(name, *arguments, params):
+    return np.zeros(arguments[-1][::-1], np.float32)
+
+def no_params(name, index, shape):
+    return np.zeros(shape, np.float32)
+
+number = 5
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """The name of a module beside the place where the program runs."""
+    (tmp_path / "own_init_values.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    yield "own_init_values"
+    sys.modules.pop("own_init_values", None)
+
+
+def call(text):
+    return FunctionCall().parse(text)
+
+
+def test_the_function_is_called_once_for_each_input(module):
+    before = list(sys.path)
+    found = weights_from_function(call(f"{module}.weights(0.5, abc)"), "fc", [(2, 3), (4, 3)])
+    assert [values.tolist() for values in found] == [[[1.0] * 3] * 2, [[2.0] * 3] * 4]
+    assert sys.modules[module].seen == [("fc", 0, (2, 3), ["0.5", "abc"]), ("fc", 1, (4, 3), ["0.5", "abc"])]
+    assert sys.path == before
+
+
+def test_the_function_for_biases(module):
+    assert biases_from_function(call(f"{module}.biases"), "conv", (4, 1)).tolist() == [[0], [1], [2], [3]]
+    assert sys.modules[module].seen == [("conv", (4, 1), [])]
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("fails", "'fails' failed: RuntimeError"), ("refuses", "failed: RuntimeError"), ("partly", "failed: RuntimeError"),
+    ("no_params", "'no_params' failed: TypeError"), ("nothing", "expected a NumPy array, found NoneType"),
+    ("a_list", "expected a NumPy array, found list"), ("doubles", "expected an array of float32, found float64"),
+    ("transposed", r"expected an array of shape \(2, 3\), found \(3, 2\)"),
+    ("missing", "expected a function 'missing' in module 'own_init_values', found none"),
+    ("number", "expected a function 'number' in module 'own_init_values', found none"),
+])  # fmt: skip
+def test_functions_that_do_not_do(module, name, message):
+    with pytest.raises(ConvnetError, match=rf"^\[fc\] initWFunc: .*{message}"):
+        weights_from_function(call(f"{module}.{name}"), "fc", [(2, 3)])
+    if name != "no_params":
+        with pytest.raises(ConvnetError, match=rf"^\[fc\] initBFunc: .*{message}"):
+            biases_from_function(call(f"{module}.{name}"), "fc", (2, 3))
+
+
+def test_modules_that_do_not_do(module, tmp_path):
+    before = list(sys.path)
+    (tmp_path / "own_broken.py").write_text("x = 1 +\n")
+    with pytest.raises(ConvnetError, match=r"^\[fc\] initWFunc: importing 'own_broken' failed: SyntaxError"):
+        weights_from_function(call("own_broken.f"), "fc", [(2, 3)])
+    with pytest.raises(ConvnetError, match="importing 'own_missing' failed: ModuleNotFoundError"):
+        biases_from_function(call("own_missing.f"), "fc", (2, 3))
+    assert sys.path == before
