@@ -49,8 +49,11 @@ class Pool(Layer):
         size, stride, start = arguments
         rows = forced or outputs(maps.y, size, stride, start)
         columns = forced or outputs(maps.x, size, stride, start)
-        if min(rows, columns) < 1:
+        if start <= -size or min(rows, columns) < 1:
             report.error(f"expected a window inside the image of {maps.y}x{maps.x} pixels, found {start}", "start")
+            return None
+        if forced and start + (forced - 1) * stride >= min(maps.y, maps.x):
+            report.error(f"expected windows inside the image of {maps.y}x{maps.x} pixels, found {forced}", "outputsX")
             return None
         self.geometry = PoolGeometry(maps, size, stride, start, rows, columns)
         return Shape.of_maps(maps.channels, rows, columns)

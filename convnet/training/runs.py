@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Mapping
@@ -30,7 +31,9 @@ def new_run(
     _check_folder(save_path)
     session = open_session(files, options_in_force(files, dict(given)))
     net = open_net(session, device, threads)
-    return Trainer(session, net, run_folder(save_path, Path(files.layers.path).stem), TrainingState())
+    trainer = Trainer(session, net, save_path, TrainingState())
+    trainer.run = run_folder(save_path, Path(files.layers.path).stem)  # last: mistakes leave nothing behind
+    return trainer
 
 
 def continued_run(
@@ -53,10 +56,11 @@ def continued_run(
         raise ConvnetError(f"{folder}: all {session.options['epochs']} epochs are done; --epochs asks for more")
     net = open_net(session, device, threads, initial=False)
     load_weights(net, checkpoint, folder)
-    run = _run_from(folder)
-    if run != folder.parent:
+    trainer = Trainer(session, net, folder.parent, state)
+    trainer.run = _run_from(folder)  # last: mistakes leave nothing behind
+    if trainer.run != folder.parent:
         state.best = {}  # that checkpoint is not one of the new run's
-    return Trainer(session, net, run, state)
+    return trainer
 
 
 def _run_from(folder: Path) -> Path:
@@ -102,10 +106,19 @@ def _check_folder(save_path: Path) -> None:
 
 
 def run_folder(save_path: Path, name: str) -> Path:
-    """A folder for a new run, not yet made, that no other run has."""
+    """Make a folder for a new run, one that no other run has.
+
+    Raises:
+        ConvnetError: if it cannot be made.
+    """
     stem = f"{name}-{time.strftime('%Y-%m-%d_%H.%M.%S')}"
-    folder, number = save_path / stem, 1
-    while folder.exists():
-        number += 1
-        folder = save_path / f"{stem}.{number}"
+    for number in itertools.count(1):
+        folder = save_path / (stem if number == 1 else f"{stem}.{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue  # a run of this second
+        except OSError as error:
+            raise ConvnetError(f"{folder}: the run's folder cannot be made: {error}") from error
+        break
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from convnet.weights.parameter import Parameter
 
 SPACES = ("weights", "increments", "gradients")  # the flat arrays
 
+_LARGEST = 2**40  # numbers in a flat array: beyond any machine, below any overflow
 _ALIGNMENT = 16  # numbers between possible beginnings: one widest vector of float32
 
 
@@ -23,9 +25,12 @@ class ParameterLayout:
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self.parameters = list(parameters)
         sizes = [parameter.matrix.size for parameter in self.parameters]
-        begins = np.cumsum([0, *(-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes)])
-        self.size = int(begins[-1])
-        self.offsets = np.stack([begins[:-1], begins[:-1] + sizes], axis=1).astype(np.int64)
+        begins = [0, *accumulate(-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes)]
+        self.size = begins[-1]
+        if self.size > _LARGEST:
+            raise MemoryError(f"{self.size} weights")
+        ends = [begin + size for begin, size in zip(begins, sizes, strict=False)]
+        self.offsets = np.ascontiguousarray(np.array([begins[:-1], ends], np.int64).T)
         self.rates = np.zeros((len(sizes), 4))
         self._index = {parameter: i for i, parameter in enumerate(self.parameters)}
 

@@ -47,7 +47,7 @@ def bad_values(kind):
     if isinstance(kind, FunctionCall):
         return ["justaname", "a.b(", ""]
     assert isinstance(kind, Custom), kind
-    return ["[", "no such[1,2"]
+    return ["[", "no such[1,2", "tanh[nan,1]", "drelu[0]"]
 
 
 def keys_in_both_files():

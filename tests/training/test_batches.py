@@ -26,13 +26,14 @@ class Provider:
 
 
 def all_batches(manager):
-    """Every batch up to the end, as a training loop takes them."""
+    """Every batch up to the end, as a training loop takes them; whatever was still being prepared is ready then."""
     found = []
     while not manager.finished:
         batch = manager.get_next_batch()
         found.append((batch.epoch, batch.batchnum))
         assert batch.data[0][0, :2].tolist() == [batch.epoch, batch.batchnum]
         manager.advance_batch()
+    manager._worker.shutdown(wait=True)
     return found
 
 

@@ -62,14 +62,13 @@ def test_stopped_after_any_minibatch(whole, minibatches):
 def test_stopped_after_every_minibatch(whole):
     place, checkpoint = whole
     trainer = place.start()
-    run, sessions = trainer.run, 1
+    run = trainer.run
     stop_after(trainer, 1)
-    while Checkpoint.load(run).state.minibatches_done < MINIBATCHES:
+    for done in range(1, MINIBATCHES):
+        assert Checkpoint.load(run).state.minibatches_done == done
         events = stop_after(resume(run), 1)
-        sessions += 1
         assert sum(isinstance(event, happened.MinibatchDone) for event in events) == 1
     finish(resume(run))  # what is left is the last test
-    assert sessions == MINIBATCHES
     assert newest(run).name == checkpoint.name
     assert files_of(newest(run)) == files_of(checkpoint)
 

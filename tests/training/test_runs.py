@@ -38,7 +38,7 @@ def test_nothing_is_written_before_the_first_checkpoint(tmp_path):
     place = Place(tmp_path)
     trainer = place.start()
     next(trainer.run_training())
-    assert not trainer.run.exists()
+    assert not files_of(place.runs)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ for arrays of any shape, all alike.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -43,6 +44,7 @@ _PARAMETERS = {
     "drelu": ("a",),
 }
 _FROM_INPUT = ("abs", "square", "log", "drelu")
+_DIVIDE = ("tanh", "drelu")  # by their first parameter
 _TEXT = re.compile(r"\s*(?P<name>\w+)\s*(?:\[(?P<values>[^\[\]]*)\])?\s*")
 
 
@@ -79,6 +81,9 @@ def parse(text: str) -> NeuronFunction:
     values = _numbers(match["values"] if match else None)
     if values is None or len(values) != len(_PARAMETERS.get(name, values)) or name not in _PARAMETERS:
         raise ValueError(f"expected a neuron: {_listing()}; found '{text}'")
+    if not all(map(math.isfinite, values)) or (name in _DIVIDE and values[0] == 0):
+        limit = ", the first not 0," if name in _DIVIDE else ""
+        raise ValueError(f"expected finite numbers{limit} for {name}, found '{text}'")
     return NeuronFunction(name, *values)
 
 
