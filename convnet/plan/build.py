@@ -84,7 +84,7 @@ class _Builder:
         for parameter in layout.parameters:
             if parameter.wball > 0 and parameter.learns:
                 matrix = parameter.matrix
-                limits = {"limit": parameter.wball, "exact": matrix.windows == 1, "modules": matrix.windows}
+                limits = {"limit": parameter.wball, "exact": not matrix.windows, "modules": max(1, matrix.windows)}
                 self.emit(UPDATE, parameter.layer, "update.wball", (self.parameter("weights", parameter),), limits)
 
     def emit(

@@ -46,5 +46,5 @@ def _spread_weights(net: ConvNet, generator: np.random.Generator) -> None:
     """
     for parameter in net.graph.parameters:
         matrix = parameter.matrix
-        scale = 0.3 if parameter.index is None else (matrix.windows / matrix.rows) ** 0.5
+        scale = 0.3 if parameter.index is None else (max(1, matrix.windows) / matrix.rows) ** 0.5
         net.store.set("weights", parameter, generator.standard_normal(matrix.shape) * scale)

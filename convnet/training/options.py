@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,8 +71,9 @@ def merged(*sources: Mapping[str, Any]) -> Options:
 
 
 def to_plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as values that JSON holds."""
-    return {name: str(value) if isinstance(value, shape.Maps) else value for name, value in options.items()}
+    """Options as values that JSON holds; the path of the data no longer depends on the present folder."""
+    plain = {name: str(value) if isinstance(value, shape.Maps) else value for name, value in options.items()}
+    return {**plain, "data": os.path.abspath(plain["data"])} if plain.get("data") else plain
 
 
 def from_plain(values: Mapping[str, Any]) -> Options:

@@ -14,14 +14,14 @@ class Matrix:
 
     `order` names the operation whose weights_to_memory / weights_from_memory reorder the rows, and its geometry; None
     if they stay as they are. `maps`: for biases with one number for each output, the maps they lie like. `windows`: how
-    many windows have filters of their own (local layers); 1 elsewhere.
+    many windows have filters of their own; 0 where filters are shared or there are none.
     """
 
     rows: int
     columns: int
     order: tuple[str, object] | None = None
     maps: Maps | None = None
-    windows: int = 1
+    windows: int = 0
 
     @property
     def size(self) -> int:

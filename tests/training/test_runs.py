@@ -238,3 +238,12 @@ def test_the_weights_of_a_run_do_not_depend_on_when_it_tests(tmp_path):
     place = Place(tmp_path)
     first, other = place.uninterrupted(test_freq=1), place.uninterrupted(test_freq=4, test_one=True)
     assert files_of(newest(first.run))[WEIGHTS] == files_of(newest(other.run))[WEIGHTS]
+
+
+def test_the_data_is_found_again_from_another_folder(tmp_path, monkeypatch):
+    place = Place(tmp_path)
+    monkeypatch.chdir(place.data.parent)
+    trainer = new_run(str(place.layers), str(place.params), {"data": place.data.name, "epochs": 1}, place.runs, "cpu", 1)
+    list(trainer.run_training())
+    monkeypatch.chdir("/")
+    assert continued_run(trainer.run, None, {"epochs": 2}, "cpu", 1).session.provider.cases(1) > 0
