@@ -8,7 +8,7 @@ import pytest
 from convnet.errors import ConvnetError
 from convnet.training.batches import BatchManager
 from convnet.training.checkpoint import WEIGHTS, Checkpoint, checkpoints, newest
-from convnet.training.runs import new_run
+from convnet.training.runs import continued_run, new_run
 
 from .small import MINIBATCHES, PARAMS, Place, files_of, finish, resume, stop_after
 
@@ -243,7 +243,8 @@ def test_the_weights_of_a_run_do_not_depend_on_when_it_tests(tmp_path):
 def test_the_data_is_found_again_from_another_folder(tmp_path, monkeypatch):
     place = Place(tmp_path)
     monkeypatch.chdir(place.data.parent)
-    trainer = new_run(str(place.layers), str(place.params), {"data": place.data.name, "epochs": 1}, place.runs, "cpu", 1)
+    given = {"data": place.data.name, "epochs": 1}
+    trainer = new_run(str(place.layers), str(place.params), given, place.runs, "cpu", 1)
     list(trainer.run_training())
     monkeypatch.chdir("/")
     assert continued_run(trainer.run, None, {"epochs": 2}, "cpu", 1).session.provider.cases(1) > 0
