@@ -23,3 +23,9 @@ def reference_files():
     if not folder.is_dir():
         pytest.skip("the originals' cfg files are not here (../shared/reference)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def torch():
+    """PyTorch, which some results are compared with; it is no dependency."""
+    return pytest.importorskip("torch", reason="PyTorch is not installed (pip install -e .[peer])")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-import torch
 
 from convnet.ops.cmrnorm import cpu
 from convnet.ops.rnorm import Normalization
@@ -53,8 +54,9 @@ def test_very_many_channels_and_a_single_one(shape: tuple[int, ...]) -> None:
     check_bprop("cmrnorm", NORMS["usual"], shape, "float64", accumulate=True)
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("size", [2, 5])
-def test_it_is_pytorchs_local_response_norm(size: int) -> None:
+def test_it_is_pytorchs_local_response_norm(torch: Any, size: int) -> None:
     x = torch.randn(2, 4, 3, 9, dtype=torch.float64, generator=torch.manual_seed(6), requires_grad=True)
     # PyTorch divides its alpha by the size.
     layer = torch.nn.LocalResponseNorm(size, alpha=0.9 * size, beta=0.75, k=2.0)

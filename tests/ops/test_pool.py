@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from convnet.backends.cpu.device import CpuDevice
 from convnet.ops.pool import PoolGeometry, cpu, outputs
@@ -91,8 +91,9 @@ def test_gradient_by_differences(dev: CpuDevice, geometry: PoolGeometry, kind: s
     np.testing.assert_allclose(np.sum(dx * direction), np.sum(dy * (up - down) / 2), rtol=1e-10)
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("kind", ["max", "avg"])
-def test_alexnets_pooling_is_pytorchs(dev: CpuDevice, kind: str) -> None:
+def test_alexnets_pooling_is_pytorchs(torch: Any, dev: CpuDevice, kind: str) -> None:
     geometry = PoolGeometry(Maps(5, 13, 11), 3, 2, 0, 6, 5)
     x = torch.randn(2, 13, 11, 5, dtype=torch.float64, generator=torch.manual_seed(3), requires_grad=True)
     pool = torch.nn.MaxPool2d(3, 2) if kind == "max" else torch.nn.AvgPool2d(3, 2)

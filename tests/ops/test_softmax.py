@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-import torch
 
 from convnet.backends.cpu.device import Array, CpuDevice
 from convnet.ops.softmax import cpu
@@ -23,9 +24,10 @@ def scores(shape: tuple[int, int]) -> Array:
     return generator.normal(size=shape) * 3 + generator.normal(size=(shape[0], 1)) * 800
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 2e-6)])
-def test_fprop(dev: CpuDevice, shape: tuple[int, int], dtype: str, tolerance: float) -> None:
+def test_fprop(torch: Any, dev: CpuDevice, shape: tuple[int, int], dtype: str, tolerance: float) -> None:
     x = scores(shape).astype(dtype)
     y = np.full(shape, np.nan, dtype)
     cpu.fprop(dev, x, y)()
@@ -33,10 +35,13 @@ def test_fprop(dev: CpuDevice, shape: tuple[int, int], dtype: str, tolerance: fl
     np.testing.assert_allclose(y, expected, rtol=tolerance, atol=1e-300 if dtype == "float64" else 1e-37)
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-5)])
-def test_bprop(dev: CpuDevice, shape: tuple[int, int], accumulate: bool, dtype: str, tolerance: float) -> None:
+def test_bprop(
+    torch: Any, dev: CpuDevice, shape: tuple[int, int], accumulate: bool, dtype: str, tolerance: float
+) -> None:  # fmt: skip
     generator = np.random.default_rng(4)
     x = torch.tensor(generator.normal(size=shape), requires_grad=True)
     dy, before = generator.normal(size=shape), generator.normal(size=shape)

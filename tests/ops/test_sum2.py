@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from convnet.backends.cpu.device import CpuDevice
 from convnet.ops.sum2 import cpu
@@ -29,10 +29,13 @@ def test_fprop(dev: CpuDevice, shape: tuple[int, int], dtype: str, tolerance: fl
     np.testing.assert_allclose(values, expected, rtol=tolerance)
 
 
+@pytest.mark.peer
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 2e-6)])
-def test_bprop(dev: CpuDevice, shape: tuple[int, int], accumulate: bool, dtype: str, tolerance: float) -> None:
+def test_bprop(
+    torch: Any, dev: CpuDevice, shape: tuple[int, int], accumulate: bool, dtype: str, tolerance: float
+) -> None:  # fmt: skip
     generator = np.random.default_rng(6)
     x = torch.tensor(generator.normal(size=shape), requires_grad=True)
     before = generator.normal(size=shape)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-import torch
 
 from convnet.backends.cpu.device import Array, CpuDevice
 from convnet.ops.update import cpu
@@ -67,7 +68,8 @@ def test_no_segments(dev: CpuDevice) -> None:
     assert np.array_equal(w, before)
 
 
-def test_momentum_is_torch_sgd_at_a_constant_rate(dev: CpuDevice) -> None:
+@pytest.mark.peer
+def test_momentum_is_torch_sgd_at_a_constant_rate(torch: Any, dev: CpuDevice) -> None:
     generator = np.random.default_rng(13)
     w = generator.normal(size=501)
     parameter = torch.tensor(w.copy(), requires_grad=True)
