@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from convnet import __version__
+from convnet.config.report import ConfigError
 from convnet.errors import ConvnetError
 
 # Command, module, function: so that `convnet --help` and light commands import nothing heavy.
@@ -53,6 +54,9 @@ class Commands(click.Group):
         """Run a command; what the user did wrong becomes one message and exit code 2."""
         try:
             return super().invoke(ctx)
+        except ConfigError as error:
+            several = f"{len(error.problems)} errors\n" if len(error.problems) > 1 else ""
+            raise UserError(f"{several}{error}") from error
         except ConvnetError as error:
             raise UserError(str(error)) from error
         except MemoryError as error:

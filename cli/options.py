@@ -42,6 +42,17 @@ class KindType(click.ParamType[Any]):
             return self.fail(str(error), param, ctx)
 
 
+class ProviderOption(click.Option):
+    """--data-provider: its help ends with the names there are, looked up only when help is shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option and its help."""
+        from convnet.data import provider_names
+
+        record = super().get_help_record(ctx)
+        return record and (record[0], f"{record[1].removesuffix('.')}: {', '.join(provider_names())}.")
+
+
 def from_keys(keys: Sequence[Key]) -> Callable[[Function], Function]:
     """An option for each key; those not given are None, so that the [train] section can say."""
 
@@ -58,8 +69,9 @@ def _option(key: Key) -> Callable[[Function], Function]:
     # A truth value may be left out: --shuffle means --shuffle true.
     flag: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if isinstance(key.kind, Bool) else {}
     kind, metavar = KindType(key.kind, key.name), _metavar(key)
+    cls = ProviderOption if key.name == "data-provider" else click.Option
     return click.option(
-        *names, _destination(key.name), type=kind, metavar=metavar, help=_help(key), default=None, **flag
+        *names, _destination(key.name), cls=cls, type=kind, metavar=metavar, help=_help(key), default=None, **flag
     )  # fmt: skip
 
 

@@ -1,41 +1,57 @@
-"""What a user sees while a net trains: a progress bar on a terminal, plain lines for what is done everywhere."""
+"""What a user sees while a net trains or is tested: a bar on a terminal, plain lines for what is done everywhere."""
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
 import click
 
 from convnet.net import Costs
+from convnet.training.testing import guesses
 from convnet.training.trainer import BatchDone, Event, MinibatchDone, Saved, TestDone, TestRunning, Trainer
 
+from .header import header
 
-def in_words(costs: Costs) -> str:
-    """`logprob: cost 1.234, error 0.456` for each cost layer."""
+
+def in_words(costs: Costs, topk: Mapping[str, int]) -> str:
+    """`logprob: cost 1.234, error 0.456, top-5 error 0.123` for each cost layer.
+
+    topk: by layer, the k of its top-k error.
+    """
     return "; ".join(
-        f"{layer}: " + ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+        f"{layer}: "
+        + ", ".join(
+            f"{f'top-{topk[layer]} error' if name == 'topk_error' else name} {value:.4f}"
+            for name, value in metrics.items()
+            if name != "topk_error" or topk.get(layer, 1) > 1  # top-1 is the error itself
+        )
         for layer, metrics in costs.items()
     )
 
 
-class Reporter:
-    """Prints events; on a terminal also a bar for the data batch under way."""
+class Bar:
+    """A bar on a terminal's stderr; elsewhere nothing."""
 
     def __init__(self) -> None:
         self._bar: Any = None
         self._task: Any = None
-        self._epochs = 0
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> Bar:
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            # In 80 columns the bar gives way, not the words or the count.
+            columns = (
+                TextColumn("{task.description}", markup=False), BarColumn(20), MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )  # fmt: skip
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
-            self._task = self._bar.add_task("preparing", total=None)
+            self._task = self._bar.add_task("reading data", total=None)
             self._bar.start()
         return self
 
@@ -46,59 +62,66 @@ class Reporter:
             self._bar.stop()
             self._bar = None
 
-    def say(self, text: str) -> None:
+    def move(self, description: str, done: int, total: int | None) -> None:
+        """Show how far something is; without a total, only that it goes on."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=description, completed=done, total=total)
+
+    def say(self, text: str, *, err: bool = False) -> None:
         """Print a line, above the bar if there is one in the same terminal."""
-        if self._bar is not None and sys.stdout.isatty():
+        if self._bar is not None and (err or sys.stdout.isatty()):
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            click.echo(text)
+            click.echo(text, err=err)
 
-    def header(self, trainer: Trainer) -> None:
+
+class Reporter(Bar):
+    """Prints a run's events, with a bar for the data batch under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._epochs = 0
+        self._topk: dict[str, int] = {}
+
+    def header(self, trainer: Trainer, *, continued: bool) -> None:
         """What is about to happen."""
-        session = trainer.session
-        self._epochs = trainer.batches.epochs
-        for note in session.files.report.notes:
-            click.echo(f"note: {note}", err=True)
-        self.say(f"data: {session.provider.describe()}")
-        if session.provider.sample:
-            self.say("      (--data PATH trains on your own)")
-        self.say(
-            f"net:  {session.files.layers.path}, {session.graph.size:,} parameters, minibatches of {trainer.net.mini}, "
-            f"on {trainer.net.device}"
-        )
-        batches = trainer.batches
-        self.say(f"run:  {trainer.run}, {batches.epochs} epochs of {len(batches.batch_range)} data batches")
+        self._epochs, self._topk = trainer.batches.epochs, guesses(trainer.session.graph)
+        for note in trainer.session.files.report.notes:
+            self.say(f"note: {note}", err=True)
+        for line in header(trainer, continued=continued):
+            self.say(line)
+        self.move("starting", 0, None)
 
     def show(self, event: Event) -> None:
         """Report an event."""
         if isinstance(event, MinibatchDone):
-            self._move(f"{self._where(event)}  {in_words(event.costs)}", event.done, event.total)
+            cost = next(iter(event.costs.values()))["cost"]
+            self.move(f"{self._where(event)} cost {cost:.4f}", event.done, event.total)
         elif isinstance(event, TestRunning):
-            self._move("testing", event.done, None)
+            self.move("testing", event.done, None)
         elif isinstance(event, BatchDone):
-            self.say(f"{self._where(event)}  {in_words(event.costs)}  ({event.seconds:.1f} s, {_waited(event)})")
+            costs = in_words(event.costs, self._topk)
+            self.say(f"{self._where(event)}  {costs}  ({event.seconds:.1f} s, {_waited(event)})")
         elif isinstance(event, TestDone):
-            best = "  best so far" if event.best else ""
-            self.say(f"  test  {in_words(event.costs)}  ({event.cases} cases, {event.seconds:.1f} s){best}")
+            best, costs = "  best so far" if event.best else "", in_words(event.costs, self._topk)
+            self.say(f"  test  {costs}  ({event.cases} cases, {event.seconds:.1f} s){best}")
         elif isinstance(event, Saved):
             self.say(f"  saved {event.path}")
 
     def _where(self, event: MinibatchDone | BatchDone) -> str:
         return f"epoch {event.epoch}/{self._epochs} batch {event.batchnum}"
 
-    def _move(self, description: str, done: int, total: int | None) -> None:
-        if self._bar is not None:
-            self._bar.update(self._task, description=description, completed=done, total=total)
-
     def footer(self, trainer: Trainer) -> None:
         """How it ended and what can be done next."""
-        best = trainer.state.best
+        best, path = trainer.state.best, trainer.run
         if best:
-            self.say(f"best test error: {best['error']:.4f} ({trainer.run / best['checkpoint']})")
+            path = trainer.run / best["checkpoint"]
+            kind = "error" if self._topk else "cost"
+            self.say(f"best test {kind}: {best['error']:.4f} ({path})")
         if trainer.batches.finished:
-            self.say(f"test it: convnet test --checkpoint {trainer.run}")
+            self.say(f"test it: convnet test --checkpoint {shlex.quote(str(path))}")
         else:
-            self.say(f"go on: convnet train --checkpoint {trainer.run}")
+            self.say(f"go on: convnet train --checkpoint {shlex.quote(str(trainer.run))}")
 
 
 def _waited(event: BatchDone) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 from convnet.training.options import ALL, DATA, TEST_RANGE
 
 from .options import CHECKPOINT, DEVICE, JSON, THREADS, from_keys, given
-from .progress import in_words
+from .progress import Bar, in_words
 
 _MINI = next(key for key in ALL if key.name == "mini")
 # No defaults: the checkpoint knows.
@@ -34,11 +35,14 @@ def command(checkpoint: str | None, device: str, threads: int | None, as_json: b
     """
     if checkpoint is None:
         raise click.UsageError("expected --checkpoint")
-    from convnet.training.testing import test_checkpoint
+    with Bar() as bar:
+        # Imported here so that --help stays quick.
+        from convnet.training.testing import test_checkpoint
 
-    result = test_checkpoint(Path(checkpoint), given(values, _KEYS), device, threads)
+        options = given(values, _KEYS)
+        result = test_checkpoint(Path(checkpoint), options, device, threads, partial(bar.move, "testing"))
     if as_json:
         click.echo(json.dumps(result.summary()))
         return
     click.echo(f"data: {result.data}")
-    click.echo(f"{result.checkpoint}: {in_words(result.costs)}  ({result.cases} cases)")
+    click.echo(f"{result.checkpoint}: {in_words(result.costs, result.topk)}  ({result.cases} cases)")

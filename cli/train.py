@@ -11,6 +11,7 @@ import click
 from convnet.training.options import ALL
 
 from .options import CHECKPOINT, DEVICE, LAYERS, PARAMS, THREADS, from_keys, given
+from .originals import notes, originals_options
 from .progress import Reporter
 
 
@@ -22,6 +23,7 @@ from .progress import Reporter
 @from_keys(ALL)
 @DEVICE
 @THREADS
+@originals_options
 def command(
     layers: str | None, params: str | None, checkpoint: str | None, save_path: str, device: str, threads: int | None,
     **values: Any,
@@ -36,29 +38,31 @@ def command(
     Options may also stand in the [train] section of the parameter file; the command line wins. Ctrl-C saves a
     checkpoint and ends.
     """
+    for note in notes(values):
+        click.echo(f"note: {note}", err=True)
     if (layers is None) == (checkpoint is None):
         raise click.UsageError("expected either --layers or --checkpoint")
-    # Imported here so that --help stays quick.
-    from convnet.training.runs import continued_run, new_run
-
-    options = given(values, ALL)
     reporter = Reporter()
-    if checkpoint is not None:
-        trainer = continued_run(Path(checkpoint), params, options, device, threads)
-    else:
-        trainer = new_run(str(layers), params, options, Path(save_path), device, threads)
+    with reporter:
+        # Imported here so that --help stays quick.
+        from convnet.training.runs import continued_run, new_run
 
-    def stop(_signal: int, _frame: object) -> None:
-        reporter.say("stopping after this minibatch (Ctrl-C again: at once)")
-        trainer.stop = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        options = given(values, ALL)
+        if checkpoint is not None:
+            trainer = continued_run(Path(checkpoint), params, options, device, threads)
+        else:
+            trainer = new_run(str(layers), params, options, Path(save_path), device, threads)
 
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        reporter.header(trainer)
-        with reporter:
+        def stop(_signal: int, _frame: object) -> None:
+            reporter.say("stopping after this minibatch (Ctrl-C again: at once)")
+            trainer.stop = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        before = signal.signal(signal.SIGINT, stop)
+        try:
+            reporter.header(trainer, continued=checkpoint is not None)
             for event in trainer.run_training():
                 reporter.show(event)
-    finally:
-        signal.signal(signal.SIGINT, before)
+        finally:
+            signal.signal(signal.SIGINT, before)
     reporter.footer(trainer)

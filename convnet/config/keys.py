@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
-from convnet.config.kinds import Kind, ListOf
+from convnet.config.kinds import Bool, Kind, ListOf, split_items
 from convnet.config.nearest import nearest
 from convnet.config.reader import Entry, Section
 from convnet.config.report import Report
@@ -42,10 +43,31 @@ class Key:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A key of an original dialect that has no effect here; `why` follows the words "has no effect here: "."""
+    """A key of an original dialect that has no effect here; `why` says what happens instead.
+
+    `harmless` are the numbers that ask for nothing (0 is false, too): with another value results differ from the
+    original's. None if no value changes results.
+    """
 
     name: str
     why: str
+    harmless: tuple[float, ...] | None = None
+
+    def note(self, value: str) -> str:
+        """What to tell a user who wrote this value."""
+        if self.harmless is None or all(_number(item) in self.harmless for item in split_items(value)):
+            return f"has no effect here: {self.why}"
+        return f"is not supported: {self.why}; the net differs from the original's"
+
+
+def _number(text: str) -> float | None:
+    """A number or a truth value as a number; None if it is neither."""
+    for parse in (float, Bool().parse):
+        try:
+            return float(parse(text))
+        except ValueError:
+            continue
+    return None
 
 
 def read_values(
@@ -56,11 +78,13 @@ def read_values(
     inputs: int = 1,
     report: Report,
     also_allowed: Collection[str] = (),
+    misplaced: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, object]:
     """The values of a section by `Key.name`, defaults included.
 
     A key with `per_input` gives a list of `inputs` items; one item alone, or the default, is repeated. `also_allowed`
-    are lower-case keys that the caller reads. Without a section every key has its default.
+    are lower-case keys that the caller reads; `misplaced` says of lower-case keys that stand in the wrong file where they
+    belong. Without a section every key has its default.
 
     Errors go to `report`: wrong values, missing and unknown keys. A key with an error is absent from the result.
     """
@@ -76,7 +100,7 @@ def read_values(
                 place = entries[-1].place if entries else section.place
                 report.error(str(error), place=place, section=section.name, key=_name(key, entries))
     if section is not None:
-        _check_other_keys(section, keys, ignored, also_allowed, report)
+        _check_other_keys(section, keys, ignored, also_allowed, misplaced, report)
     return values
 
 
@@ -126,18 +150,20 @@ def _hint(text: str) -> str:
 
 
 def _check_other_keys(
-    section: Section, keys: Sequence[Key], ignored: Sequence[Ignored], also_allowed: Collection[str], report: Report
-) -> None:
+    section: Section, keys: Sequence[Key], ignored: Sequence[Ignored], also_allowed: Collection[str],
+    misplaced: Mapping[str, str], report: Report,
+) -> None:  # fmt: skip
     """Reports the keys of the section that are not in `keys`, as notes if they are ignored, else as errors."""
     names = [*(key.name for key in keys), *also_allowed]
     known = {name.lower() for key in keys for name in (key.name, *key.aliases)} | set(also_allowed) | section.referenced
-    reasons = {key.name.lower(): key.why for key in ignored}
+    without_effect = {key.name.lower(): key for key in ignored}
     for lower, entry in section.entries.items():
-        if lower in reasons:
-            text = f"has no effect here: {reasons[lower]}"
+        if lower in without_effect:
+            text = without_effect[lower].note(entry.value)
             report.note(text, place=entry.place, section=section.name, key=entry.key)
         elif lower not in known:
-            report.error(_unknown(lower, names), place=entry.place, section=section.name, key=entry.key)
+            text = misplaced.get(lower) or _unknown(lower, names)
+            report.error(text, place=entry.place, section=section.name, key=entry.key)
 
 
 def _unknown(key: str, names: Sequence[str]) -> str:

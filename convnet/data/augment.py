@@ -85,33 +85,34 @@ def centre(images: Array, size: tuple[int, int]) -> Array:
     return images[..., top : top + size[0], left : left + size[1], :]
 
 
-class ColourNoise:
-    """Shifts the colour of each image along the principal axes of the pixels' colours.
+def colour_axes(images: Array) -> Floats:
+    """The principal axes (axis, colour) of the colours of images (n, y, x, 3), each as long as the deviation along it.
 
-    The shift is the sum of axis * deviation * normal number * scale over the three axes, the same for all pixels of an
-    image. Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks",
-    NIPS 2012, section 4.1; as in cuda-convnet2 the deviations are used, the roots of the paper's eigenvalues. The
-    factor 1 / (1 + scale) that cuda-convnet2 puts on the whole batch is not in the paper, and not here.
+    Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012,
+    section 4.1; as in cuda-convnet2 the deviations are used, the roots of the paper's eigenvalues.
     """
+    values, axes = np.linalg.eigh(colour_covariance(images))
+    scaled: Floats = (axes * np.sqrt(np.maximum(values, 0.0))).T
+    return scaled
 
-    def __init__(self, images: Array, scale: float) -> None:
-        """Find the axes from the pixels of images (n, y, x, 3)."""
-        values, axes = np.linalg.eigh(colour_covariance(images))
-        self._shift = (axes * np.sqrt(np.maximum(values, 0.0)) * scale).T  # (axis, colour)
 
-    def shifts(self, words: Words) -> Floats:
-        """The shift of each image: words (n, 4) -> (n, 3)."""
-        drawn = normals(words)[:, :3, None] * self._shift
-        total: Floats = drawn.sum(axis=1)
-        return total
+def colour_shifts(axes: Array, scale: float, words: Words) -> Floats:
+    """The colour noise of each image, which is the same for all its pixels: words (n, 4) -> (n, 3).
+
+    A shift is the sum of axis * normal number * scale over the three axes that `colour_axes` finds. The factor
+    1 / (1 + scale) that cuda-convnet2 puts on the whole batch is not in the paper, and not here.
+    """
+    drawn = normals(words)[:, :3, None] * (axes * scale)
+    total: Floats = drawn.sum(axis=1)
+    return total
 
 
 def colour_covariance(images: Array) -> Floats:
-    """The covariance (3, 3) of the colours of all pixels of images (n, y, x, 3).
+    """The covariance (3, 3) of the colours of all pixels of images (n, y, x, 3); zeros without images.
 
     Summed without BLAS: its result could depend on the number of threads.
     """
-    sums, products, count = np.zeros(3), np.zeros((3, 3)), images[..., 0].size
+    sums, products, count = np.zeros(3), np.zeros((3, 3)), max(1, images[..., 0].size)
     for start in range(0, len(images), _CHUNK):
         colours = [images[start : start + _CHUNK, ..., colour].astype(np.float64) for colour in range(3)]
         sums += [colour.sum() for colour in colours]

@@ -15,7 +15,9 @@ Classes = dict[str, list[Member]]  # the images of each class, both in alphabeti
 
 
 def find_classes(path: Path) -> tuple[Classes, Classes]:
-    """The images to train on and those to test on, by class; no classes to test on if all lie in one set.
+    """The images to train on and those to test on, by class.
+
+    There are no classes to test on if all lie in one set, and none to train on if that set is test/.
 
     Raises ConvnetError naming the file or folder that is not as expected.
     """
@@ -28,7 +30,11 @@ def find_classes(path: Path) -> tuple[Classes, Classes]:
     if test is None:
         return _classes(path, tree, train or top), {}
     if train is None:
-        raise ConvnetError(f"{path}: found {test}/ but no train/ beside it; {_EXPECTED}")
+        # Other images may be those to train on, in a folder of another name, or classes: do not leave them out.
+        others = [folder for name, folder in children.items() if name not in _TEST and _holds_images(tree, folder)]
+        if others:
+            raise ConvnetError(f"{path}: found {test}/ and {others[0]}/, but no train/ beside them; {_EXPECTED}")
+        return {}, _classes(path, tree, test)
     found = _classes(path, tree, train), _classes(path, tree, test)
     for classes, other, folder in ((found[0], found[1], test), (found[1], found[0], train)):
         missing = sorted(set(classes) - set(other))
@@ -68,6 +74,11 @@ def _folders(tree: Tree, parent: PurePosixPath) -> list[PurePosixPath]:
     names = [*tree.folders, *(file.name.parent for file in tree.files)]
     inner = {PurePosixPath(*name.parts[:depth]) for name in names if len(name.parts) >= depth}
     return sorted(name for name in inner if name.parent == parent)
+
+
+def _holds_images(tree: Tree, folder: PurePosixPath) -> bool:
+    """Whether there are images anywhere below `folder`."""
+    return any(folder in file.name.parents for file in tree.files)
 
 
 def _classes(path: Path, tree: Tree, parent: PurePosixPath) -> Classes:

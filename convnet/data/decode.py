@@ -28,24 +28,30 @@ _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyErr
 Size = tuple[int, int]
 
 
-class OtherSizeError(ConvnetError):
-    """Images differ in size where they should not."""
-
-
 def open_image(content: bytes, mode: str, name: str) -> Image:
     """A decoded image. Raises ConvnetError naming `name` where `content` is not a whole image."""
     try:
         with PIL.Image.open(io.BytesIO(content)) as image:
-            return image.convert(mode)
+            return _eight_bits(image).convert(mode)
+    except PIL.UnidentifiedImageError as error:  # its own words name a Python object
+        raise ConvnetError(f"{name}: expected an image, but it cannot be decoded: the format is unknown") from error
     except (*_DECODE_ERRORS, PIL.Image.DecompressionBombError) as error:
         raise ConvnetError(f"{name}: expected an image, but it cannot be decoded: {error}") from error
+
+
+def _eight_bits(image: Image) -> Image:
+    """The image with grey values of 16 bits brought to 0..255; Pillow's own conversion makes all above 255 white."""
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    values = np.clip(np.asarray(image), 0, 0xFFFF).astype(np.uint32)
+    return PIL.Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
 def decode_alike(files: list[Member], channels: int, where: Path) -> Array:
     """Images that are all of one size, in that order: (n, y, x, channels) uint8.
 
-    where: the folder or archive, for messages. Raises ConvnetError naming the file for an image that cannot be decoded,
-    and OtherSizeError where the sizes differ.
+    where: the folder or archive, for messages. Raises ConvnetError naming the file for an image that cannot be decoded
+    and for one of another size.
     """
     first = _open(files[0], channels, where)
 
@@ -53,7 +59,10 @@ def decode_alike(files: list[Member], channels: int, where: Path) -> Array:
         if image.size != first.size:
             pair = ((files[0], first), (file, image))
             sizes = " and ".join(f"{one.name} of {picture.width}x{picture.height}" for one, picture in pair)
-            raise OtherSizeError(f"{where}: expected images of one size, or a size to bring them to; found {sizes}")
+            raise ConvnetError(
+                f"{where}: expected images of one size, or a size to bring them to (--image-size or --input); "
+                f"found {sizes}"
+            )
         return image
 
     return _decode(files, channels, (first.height, first.width), unchanged, where)
@@ -62,11 +71,14 @@ def decode_alike(files: list[Member], channels: int, where: Path) -> Array:
 def decode_to_size(files: list[Member], channels: int, size: Size, where: Path) -> Array:
     """Images scaled so that they cover `size` (y, x), and cut to it around the middle: (n, *size, channels) uint8.
 
+    Images that have this size stay as they are.
+
     Raises ConvnetError naming the file for an image that cannot be decoded.
     """
+    wanted = size[1], size[0]
 
     def fitted(image: Image, _file: Member) -> Image:
-        return ImageOps.fit(image, (size[1], size[0]), Resampling.BICUBIC)
+        return image if image.size == wanted else ImageOps.fit(image, wanted, Resampling.BICUBIC)
 
     return _decode(files, channels, size, fitted, where)
 

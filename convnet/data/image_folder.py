@@ -9,7 +9,7 @@ import numpy as np
 from convnet.data.archive import Member, is_archive
 from convnet.data.augment import Array, Integers
 from convnet.data.class_folders import Classes, find_classes
-from convnet.data.decode import MODES, OtherSizeError, decode_alike, decode_to_size
+from convnet.data.decode import MODES, decode_alike, decode_to_size
 from convnet.data.memory import ImageSet, MemoryProvider, batch_sizes
 from convnet.data.provider import DataProvider, ProviderOptions
 from convnet.data.split import fixed_order, test_cases
@@ -27,9 +27,10 @@ def open_image_folder(options: ProviderOptions) -> DataProvider:
     """Images in `options.path`, a folder or an archive, with a folder for each class.
 
     The classes lie in train/ and in test/ (or val/), or at the top, where a share of each class becomes the test set.
-    All this may lie in one folder of any name. Images have as many channels as the net wants, or 3. Images of
-    different sizes are brought to `options.source_size`, and those of one size too if `options.image_size` is given.
-    The cases come in mixed order, always the same one, so that every batch has all classes.
+    All this may lie in one folder of any name. With test/ alone there are no batches to train on. Images have as many
+    channels as the net wants, or 3. They are brought to `options.source_size`, and those that have it stay exactly as
+    they are; where no option says a size, all images must be alike. The cases come in mixed order, always the same one,
+    so that every batch has all classes.
 
     Raises ConvnetError naming the file or folder that is not as expected.
     """
@@ -45,7 +46,7 @@ def open_image_folder(options: ProviderOptions) -> DataProvider:
             description=f"images in {path.name}",
             pixels=pixels,
             labels=labels,
-            label_names=list(train),
+            label_names=list(train or test),
             train_sizes=batch_sizes(len(files) - test_count, pixels[0].size, options.batch_size),
             test_sizes=batch_sizes(test_count, pixels[0].size, options.batch_size),
         ),
@@ -59,14 +60,7 @@ def _decoded(files: list[Member], options: ProviderOptions) -> Array:
     channels = options.input.channels if options.input else 3
     if channels not in MODES:
         raise ConvnetError(f"{path}: images can be read as 1 or 3 channels, but the net's input has {channels}")
-    if size is not None and options.image_size is not None:
-        return decode_to_size(files, channels, size, path)
-    try:
-        return decode_alike(files, channels, path)
-    except OtherSizeError:
-        if size is None:
-            raise
-        return decode_to_size(files, channels, size, path)
+    return decode_alike(files, channels, path) if size is None else decode_to_size(files, channels, size, path)
 
 
 def _in_order(train: Classes, test: Classes, share: float | None) -> tuple[list[Member], Integers, int]:

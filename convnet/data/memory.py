@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +16,7 @@ from convnet.shape import Shape
 
 BATCH_CASES = 10_000  # as CIFAR's
 BATCH_BYTES = 256 * 2**20  # the most that a data batch takes as float32, unless the user says otherwise
+MEAN, COLOUR_AXES = "mean", "colour_axes"  # the names of the statistics
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ImageSet:
     pixels: (cases, y, x, channels), or (cases, features) for data that is not images; uint8 or float32.
     labels: (cases,) integers, indices of `label_names`.
     train_sizes, test_sizes: the cases in each data batch; together they make up all cases.
-    mean: what is subtracted, shaped like one case; None: the mean of the training cases.
+    mean: what is subtracted, shaped like one case; None: the mean of the training cases, zeros if there are none.
     """
 
     description: str
@@ -56,7 +57,7 @@ class MemoryProvider(DataProvider):
     """
 
     def __init__(self, name: str, images: ImageSet, options: ProviderOptions) -> None:
-        """Compute the mean of the training cases, and their colours' axes if there is noise."""
+        """Compute the statistics of the training cases."""
         self.name, self.description, self.sample = name, images.description, images.sample
         self.label_names, self.num_classes = images.label_names, len(images.label_names)
         self._images, self._options = images, options
@@ -67,8 +68,8 @@ class MemoryProvider(DataProvider):
         self.test_batches = numbers[len(images.train_sizes) :]
         self._size = self._window(images.pixels.shape[1:])
         self.shapes = [self._image_shape(), Shape(1)]
-        self._mean = self._subtracted()
-        self._noise = self._colour_noise()
+        self._statistics = self._own_statistics()
+        self._subtracted = self._mean()
 
     def cases(self, batchnum: int) -> int:
         """The number of cases in a batch. Raises ConvnetError for a batch that is not there."""
@@ -79,11 +80,29 @@ class MemoryProvider(DataProvider):
     ) -> Batch:
         """See DataProvider."""
         cases = self._shuffled(batchnum, epoch, batch_range) if shuffle else np.array(self._batch(batchnum))
-        images: Array = np.subtract(self._cut(cases, epoch, train), self._mean, dtype=np.float32, order="C")
-        if train and self._noise is not None:
+        images: Array = np.subtract(self._cut(cases, epoch, train), self._subtracted, dtype=np.float32, order="C")
+        if train and self._options.noise:
             words = augment.draw(self._options.seed, augment.NOISE, epoch, cases)
-            _add_to_pixels(images, self._noise.shifts(words).astype(np.float32))
+            shifts = augment.colour_shifts(self._statistics[COLOUR_AXES], self._options.noise, words)
+            _add_to_pixels(images, shifts.astype(np.float32))
         return [images, self._images.labels[cases, None].astype(np.float32)]
+
+    def statistics(self) -> dict[str, Array]:
+        """See DataProvider."""
+        return {name: array.copy() for name, array in self._statistics.items()}
+
+    def use_statistics(self, values: Mapping[str, Array]) -> None:
+        """See DataProvider."""
+        used = {name: np.array(values[name], np.float32) for name in self._statistics if name in values}
+        for name, array in used.items():
+            own = self._statistics[name].shape
+            if array.shape != own:
+                raise ConvnetError(
+                    f"{self.description}: expected the {name.replace('_', ' ')} that the net was trained with to have "
+                    f"the shape of this data's, {own}; found {array.shape}"
+                )
+        self._statistics |= used
+        self._subtracted = self._mean()
 
     def _batch(self, batchnum: int) -> range:
         """The cases of a batch."""
@@ -129,23 +148,28 @@ class MemoryProvider(DataProvider):
         channels = self._images.pixels.shape[-1]
         return Shape(channels) if self._size is None else Shape.of_maps(channels, *self._size)
 
-    def _subtracted(self) -> Array:
+    def _own_statistics(self) -> dict[str, Array]:
+        """The statistics of the training cases. Raises ConvnetError for colour noise on images without colours."""
+        images = self._images
+        mean = _mean_case(images.training_pixels) if images.mean is None else images.mean
+        found = {MEAN: mean}
+        if self._options.noise:
+            if self._size is None or images.pixels.shape[-1] != 3:
+                raise ConvnetError(f"{self.description}: expected images of 3 channels for colour noise")
+            found[COLOUR_AXES] = augment.colour_axes(images.training_pixels)
+        return {name: np.ascontiguousarray(array, np.float32) for name, array in found.items()}
+
+    def _mean(self) -> Array:
         """The mean image after cropping, or the scalar that stands for it."""
         if self._options.scalar_mean is not None:
             return np.array(self._options.scalar_mean, np.float32)
-        mean = self._images.mean
-        if mean is None:
-            mean = self._images.training_pixels.mean(axis=0, dtype=np.float64)
-        cut = mean if self._size is None else augment.centre(mean, self._size)
-        return np.ascontiguousarray(cut, np.float32)
+        mean = self._statistics[MEAN]
+        return mean if self._size is None else np.ascontiguousarray(augment.centre(mean, self._size))
 
-    def _colour_noise(self) -> augment.ColourNoise | None:
-        """The noise that the options ask for."""
-        if not self._options.noise:
-            return None
-        if self._size is None or self._images.pixels.shape[-1] != 3:
-            raise ConvnetError(f"{self.description}: expected images of 3 channels for colour noise")
-        return augment.ColourNoise(self._images.training_pixels, self._options.noise)
+
+def _mean_case(pixels: Array) -> Array:
+    """The mean of all cases; zeros where there are none."""
+    return pixels.mean(axis=0, dtype=np.float64) if len(pixels) else np.zeros(pixels.shape[1:])
 
 
 def _add_to_pixels(images: Array, shifts: Array) -> None:

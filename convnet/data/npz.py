@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,7 +19,19 @@ from convnet.errors import ConvnetError
 NAME = "npz"
 _IMAGES = "(cases, y, x), (cases, y, x, channels) or (cases, features)"
 # What damaged files, and arrays of objects, make NumPy raise.
-_READ_ERRORS = (EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+_READ_ERRORS = (
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+    tokenize.TokenError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
 _MOST_CLASSES = 1_000_000  # beyond that, labels are something else
 
 
@@ -37,7 +50,8 @@ def recognizes(path: Path) -> bool:
 def open_npz(options: ProviderOptions) -> DataProvider:
     """The arrays train_images, train_labels, test_images and test_labels in `options.path`.
 
-    Without test_images, or with images and labels for the whole, a share becomes the test set. Images are (cases, y,
+    Without test_images, or with images and labels for the whole, a share becomes the test set. With test_images and
+    test_labels alone there are no batches to train on. Images are (cases, y,
     x), (cases, y, x, channels), or (cases, features) for data that is not images; labels are (cases,) integers from 0.
     uint8 stays as it is, all other numbers become float32.
 
@@ -45,14 +59,14 @@ def open_npz(options: ProviderOptions) -> DataProvider:
     """
     path = options.data_path
     train, test = _sets(path, _arrays(path), options.test_share)
-    labels = np.concatenate((train.labels, test.labels))
+    pixels, labels = (np.concatenate(pair) for pair in zip(train, test, strict=True))
     images = ImageSet(
         description=f"arrays in {path.name}",
-        pixels=np.concatenate((train.pixels, test.pixels)),
+        pixels=pixels,
         labels=labels,
         label_names=[str(label) for label in range(int(labels.max()) + 1)],
-        train_sizes=batch_sizes(len(train.labels), train.pixels[0].size, options.batch_size),
-        test_sizes=batch_sizes(len(test.labels), train.pixels[0].size, options.batch_size),
+        train_sizes=batch_sizes(len(train.labels), pixels[0].size, options.batch_size),
+        test_sizes=batch_sizes(len(test.labels), pixels[0].size, options.batch_size),
     )
     return MemoryProvider(NAME, images, options)
 
@@ -63,25 +77,38 @@ def _arrays(path: Path) -> dict[str, Array]:
         raise ConvnetError(f"{path}: expected a .npz file, which numpy.savez writes")
     try:
         with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+            arrays = dict(file)
     except _READ_ERRORS as error:
         raise ConvnetError(f"{path}: expected a .npz file of plain arrays: {error}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no .npy
+            raise ConvnetError(f"{path}: expected a .npz file of plain arrays: {name} is no array")
+    return arrays
 
 
 def _sets(path: Path, arrays: dict[str, Array], share: float | None) -> tuple[_Set, _Set]:
     """The cases to train on and those to test on."""
+    own_test = "test_images" in arrays or "test_labels" in arrays
     prefix = "train_" if "train_images" in arrays or "train_labels" in arrays else ""
+    if own_test and not prefix and not ("images" in arrays or "labels" in arrays):
+        test = _test_set(path, arrays, share)
+        return _Set(test.pixels[:0], test.labels[:0]), test
     train = _read_set(path, arrays, prefix)
-    if not any(name in arrays for name in ("test_images", "test_labels")):
+    if not own_test:
         mask = test_cases(train.labels, share)
         return _Set(train.pixels[~mask], train.labels[~mask]), _Set(train.pixels[mask], train.labels[mask])
-    if share is not None:
-        raise ConvnetError(f"{path}: a test share was given, but the data has a test set of its own")
-    test = _read_set(path, arrays, "test_")
+    test = _test_set(path, arrays, share)
     if test.pixels.shape[1:] != train.pixels.shape[1:]:
         shapes = " and ".join(f"{part}images of {arrays[part + 'images'].shape}" for part in (prefix, "test_"))
         raise ConvnetError(f"{path}: expected training and test images of one size, found {shapes}")
     return train, test
+
+
+def _test_set(path: Path, arrays: dict[str, Array], share: float | None) -> _Set:
+    """The arrays test_images and test_labels."""
+    if share is not None:
+        raise ConvnetError(f"{path}: a test share was given, but the data has a test set of its own")
+    return _read_set(path, arrays, "test_")
 
 
 def _read_set(path: Path, arrays: dict[str, Array], prefix: str) -> _Set:
@@ -89,6 +116,9 @@ def _read_set(path: Path, arrays: dict[str, Array], prefix: str) -> _Set:
     images, labels = (_array(path, arrays, prefix + name) for name in ("images", "labels"))
     if images.ndim not in (2, 3, 4) or 0 in images.shape or images.dtype.kind not in "biuf":
         raise _error(path, f"{prefix}images", f"numbers of shape {_IMAGES}, none of them 0", _kind(images))
+    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3, 4):
+        found = f"{_kind(images)}, which looks like channels first"
+        raise _error(path, f"{prefix}images", "the order (cases, y, x, channels)", found)
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise _error(path, f"{prefix}labels", f"integers of shape ({len(images)},)", _kind(labels))
     if labels.min() < 0 or labels.max() >= _MOST_CLASSES:

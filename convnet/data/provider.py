@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from convnet.data.augment import Array
 from convnet.errors import ConvnetError
 from convnet.shape import Maps, Shape
 
 Batch = list[np.ndarray[Any, np.dtype[np.float32]]]
+
+
+LARGEST_SIDE = 65536  # of images, in pixels; beyond that, an option is a slip of the hand
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class ProviderOptions:
 
     path: a file or a folder; None for the built-in sample and for dummy data.
     provider: the name of a provider; None to recognize the data by the path.
-    input: the images the net wants, a hint for the built-in sample and for folders of images.
+    input: the images the net wants, which the built-in sample and folders of images are brought to.
     crop: side of the square cut from each image, 0 for none (--inner-size).
     crop_border: half of what is cut from images in y and in x (--crop-border): 32 pixels and a border of 4 give 24. At
         most one of `crop` and `crop_border`.
@@ -32,7 +36,8 @@ class ProviderOptions:
     scalar_mean: what is subtracted from every pixel, instead of the mean image (--scalar-mean).
     batch_size: cases in one data batch; None for what the data says.
     test_share: the part of the cases that becomes the test set, for data that has none.
-    image_size: side of the square that images are brought to, for folders of images and the built-in sample.
+    image_size: side of the square that images are brought to before cropping, for folders of images and the built-in
+        sample; None for `source_size`, what `crop` or `input` ask for.
     seed: of the crops, flips, noise and the shuffling.
 
     Raises ConvnetError where a value is out of its range.
@@ -60,6 +65,9 @@ class ProviderOptions:
         _expect(mean is None or math.isfinite(mean), "scalar mean", "a finite number", mean)
         _expect(size is None or size >= 1, "batch size", "an integer of at least 1", size)
         _expect(side is None or side >= 1, "image size", "an integer of at least 1", side)
+        sides = {"image size": side or 0, "crop": self.crop, "input": max(self.input[1:]) if self.input else 0}
+        for name, found in sides.items():
+            _expect(found <= LARGEST_SIDE, name, f"at most {LARGEST_SIDE} pixels a side", found)
         share = self.test_share
         _expect(share is None or 0 < share < 1, "test share", "a number above 0 and below 1", share)
         if self.crop and self.crop_border:
@@ -134,6 +142,25 @@ class DataProvider(ABC):
         they had; `batchnum` must be one of them. Safe to call from several threads.
 
         Raises ConvnetError for a batch that is not there.
+        """
+
+    @abstractmethod
+    def statistics(self) -> dict[str, Array]:
+        """What of the training cases a net gets used to and must meet again in testing, as named float32 arrays.
+
+        "mean": of the whole images, before cropping, (y, x, channels), or (features,) for data that is not images.
+        "colour_axes": (axis, colour), see `augment.colour_axes`; only with colour noise. A provider that has no
+        statistics returns {}.
+        """
+
+    @abstractmethod
+    def use_statistics(self, values: Mapping[str, Array]) -> None:
+        """Use the `statistics` of other data, those a net was trained with, from the next batch on.
+
+        Those that `values` lacks remain, and those that this provider has no use for are passed over. A scalar mean
+        still goes before the mean image.
+
+        Raises ConvnetError where a shape is not that of this provider's own array.
         """
 
     def describe(self) -> str:

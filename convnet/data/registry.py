@@ -58,6 +58,8 @@ def open_provider(options: ProviderOptions) -> DataProvider:
         return _checked_kind(name, options).open(options)
     except OSError as error:
         raise ConvnetError(f"data cannot be read: {error}") from error
+    except MemoryError as error:
+        raise ConvnetError(f"data does not fit into memory: {error}") from error
 
 
 def _checked_kind(name: str, options: ProviderOptions) -> _Kind:

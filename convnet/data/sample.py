@@ -15,6 +15,7 @@ from convnet.shape import Maps
 
 NAME = "sample"
 LARGEST_DIGITS = 64  # pixels a side; handwritten digits of 8x8 show nothing more beyond
+LARGEST_SIDE = 4096  # pixels; patches of photographs show nothing more far below that
 DIGITS_INPUT = Maps(1, 8, 8)
 DIGITS_WHITE = 16  # the largest value in scikit-learn's digits
 PHOTOGRAPHS_BATCH = 256
@@ -29,6 +30,11 @@ def open_sample(options: ProviderOptions) -> DataProvider:
     """
     wanted = options.input or DIGITS_INPUT
     size = options.source_size or wanted[1:]
+    if max(size) > LARGEST_SIDE:
+        raise ConvnetError(
+            f"the built-in sample: expected images of at most {LARGEST_SIDE} pixels a side, found {size[0]}x{size[1]}; "
+            "use data of your own (--data)"
+        )
     if wanted.channels == 3:
         return MemoryProvider(NAME, _photographs(size, options.batch_size), options)
     if wanted.channels == 1 and max(wanted.y, wanted.x) <= LARGEST_DIGITS:

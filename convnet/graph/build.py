@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from convnet.config.keys import REQUIRED, read_values
+from convnet.config.keys import REQUIRED, Key, read_values
 from convnet.config.nearest import nearest
 from convnet.config.reader import CfgFile, Section
 from convnet.config.report import Place, Report
 from convnet.graph.checks import check_uses
-from convnet.graph.layer_graph import LayerGraph, Node
+from convnet.graph.layer_graph import LayerGraph, Node, link_consumers
 from convnet.graph.neurons import neuron_node
 from convnet.graph.parameters import attach_parameters
 from convnet.graph.placement import place
-from convnet.graph.softmax import link_softmax
-from convnet.layers import layer_types
+from convnet.graph.softmax import link_softmax, merge_gradients
+from convnet.layers import layer_types, unknown_type
 from convnet.layers.base import Layer, LayerReport
-from convnet.layers.common import GPU, INPUTS, common_keys
+from convnet.layers.common import DROPOUT, GPU, INPUTS, common_keys
 from convnet.shape import Shape
 
 TRAIN_SECTION = "train"  # of the parameter file: options of the command, unless a layer bears the name
@@ -32,9 +32,10 @@ def build_graph(layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[S
         ConfigError: everything that is wrong in the files, including what `report` held before.
     """
     nodes = _Builder(layers, params, data_shapes, report).build()
-    if not report.errors:
-        check_uses(nodes, report)
+    check_uses(layers, report)
     report.raise_if_errors()
+    link_consumers(nodes)
+    merge_gradients(nodes)
     return LayerGraph(nodes)
 
 
@@ -45,6 +46,9 @@ def check_files(layers: CfgFile, params: CfgFile | None, report: Report) -> None
         ConfigError: as `build_graph`.
     """
     _Builder(layers, params, None, report).build()
+    # Without an error the same is said together with what the shapes show.
+    if report.errors:
+        check_uses(layers, report)
     report.raise_if_errors()
 
 
@@ -75,8 +79,10 @@ class _Builder:
             return
         keys = (*common_keys(cls), *cls.keys)
         names = self._input_names(section, cls)
-        values = read_values(section, keys, ignored=cls.ignored, inputs=max(1, len(names)), report=self.report,
-                             also_allowed=("type", "inputs"))  # fmt: skip
+        elsewhere = f"belongs into the parameter file, section [{section.name}]"
+        values = read_values(section, keys, ignored=(*cls.ignored, DROPOUT), inputs=max(1, len(names)),
+                             report=self.report, also_allowed=("type", "inputs"),
+                             misplaced=dict.fromkeys(_names(cls.params), elsewhere))  # fmt: skip
         learning = self._learning(section, cls, len(names))
         inputs = self._inputs(section, names)
         # What has an error is missing: a layer is made only of what it needs.
@@ -93,9 +99,7 @@ class _Builder:
         if entry.broken:
             return None
         if entry.value not in types:
-            near = nearest(entry.value, types)
-            hint = f"; did you mean '{near}'?" if near else f"; expected one of {', '.join(types)}"
-            self._error(section, "type", f"unknown layer type '{entry.value}'{hint}")
+            self._error(section, "type", unknown_type(entry.value))
             return None
         return types[entry.value]
 
@@ -135,6 +139,9 @@ class _Builder:
             return ": a layer cannot be its own input"
         if name in self.layers.sections:
             return f" before this layer; it is at {self.layers.sections[name].place}, and inputs come first"
+        below = self.layers.sections.get(name.removesuffix("_neuron"))
+        if below is not None and "neuron" in below.entries:
+            return f"; write '{below.name}': what reads it gets its neuron's output"
         near = nearest(name, self.built)
         return f"; did you mean '{near}'?" if near else ""
 
@@ -147,7 +154,10 @@ class _Builder:
             if self.params.readable:
                 self._section_missing(section, cls, self.params)
             return {}
-        return read_values(params, cls.params, ignored=cls.ignored, inputs=max(1, inputs), report=self.report)
+        theirs = ["type", "inputs", *_names((*common_keys(cls), *cls.keys))]
+        return read_values(params, cls.params, ignored=(*cls.ignored, DROPOUT), inputs=max(1, inputs),
+                           report=self.report,
+                           misplaced=dict.fromkeys(theirs, "belongs into the layer file"))  # fmt: skip
 
     def _section_missing(self, section: Section, cls: type[Layer], params: CfgFile) -> None:
         near = nearest(section.name, set(params.sections) - set(self.layers.sections))
@@ -182,3 +192,8 @@ class _Builder:
 
     def _error(self, section: Section, key: str, text: str) -> None:
         LayerReport(self.report, section).error(text, key)
+
+
+def _names(keys: Sequence[Key]) -> list[str]:
+    """The keys' names and other names, in lower case."""
+    return [name.lower() for key in keys for name in (key.name, *key.aliases)]

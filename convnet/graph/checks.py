@@ -1,22 +1,60 @@
-"""Checks and links that need the whole net."""
+"""Checks that need the whole layer file, by the names in it: they hold whatever else is wrong with the layers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convnet.config.report import Report
-from convnet.graph.layer_graph import Node
-from convnet.graph.softmax import merge_gradients
+from convnet.config.reader import CfgFile, Section
+from convnet.config.report import Place, Report
+from convnet.layers import layer_types
 
 
-def check_uses(nodes: Sequence[Node], report: Report) -> None:
-    """Link every layer to its consumers; a layer that nobody uses, other than a cost, is an error."""
-    for node in nodes:
-        for below in node.inputs:
-            below.consumers.append(node)
-    for node in nodes:
-        if not node.consumers and not node.layer.is_cost:
-            section, kind = node.section, node.section.entries["type"].value
+def check_uses(layers: CfgFile, report: Report) -> None:
+    """Report layers other than costs that nobody uses; in a net that is otherwise fine also that there is no cost.
+
+    Nothing is said where what is wrong hides which layer reads which.
+    """
+    sections = list(layers.sections.values())
+    if not sections or _is_torn(layers, report) or not all(_is_wired(section, layers) for section in sections):
+        return
+    if not any(_is_cost(section) for section in sections):
+        if not report.errors:
+            text = "the net has no cost layer: nothing would be made small; add a cost.logreg or cost.sum2"
+            report.error(text, place=Place(layers.path, 0))
+        return
+    used = {name for section in sections for name in _inputs(section)}
+    for section in sections:
+        if section.name not in used and not _is_cost(section):
+            kind = section.entries["type"].value
             text = f"a layer of type '{kind}' must be used: no layer has '{section.name}' as an input"
             report.error(text, place=section.place, section=section.name)
-    merge_gradients(list(nodes))
+
+
+def _is_torn(layers: CfgFile, report: Report) -> bool:
+    """Whether lines or sections were lost in reading the file: errors without a key, other than about a layer."""
+    places = {section.place for section in layers.sections.values()}
+    return any(
+        error.place is not None and error.place.file == layers.path and error.key is None and error.place not in places
+        for error in report.errors
+    )
+
+
+def _is_wired(section: Section, layers: CfgFile) -> bool:
+    """Whether the layer has a known type and as many inputs as that takes, all of them other layers with outputs."""
+    kind, names = section.entries.get("type"), _inputs(section)
+    if kind is None or kind.value not in layer_types():
+        return False
+    fewest, most = layer_types()[kind.value].inputs_range
+    return fewest <= len(names) <= most and all(
+        name in layers.sections and name != section.name and not _is_cost(layers.sections[name]) for name in names
+    )
+
+
+def _inputs(section: Section) -> Sequence[str]:
+    entry = section.entries.get("inputs")
+    return [] if entry is None else [name.strip() for name in entry.value.split(",")]
+
+
+def _is_cost(section: Section) -> bool:
+    kind = section.entries.get("type")
+    return kind is not None and kind.value in layer_types() and layer_types()[kind.value].is_cost

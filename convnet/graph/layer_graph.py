@@ -38,6 +38,13 @@ class Node:
         return entry.place if entry else self.section.place
 
 
+def link_consumers(nodes: Sequence[Node]) -> None:
+    """Tell every layer which layers read it, once for each time that one does."""
+    for node in nodes:
+        for below in node.inputs:
+            below.consumers.append(node)
+
+
 class LayerGraph:
     """All layers, inputs before consumers."""
 

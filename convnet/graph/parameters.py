@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from convnet.graph.layer_graph import Node
 from convnet.layers.base import Layer, LayerReport
+from convnet.layers.filters import FilterLayer
 from convnet.weights.parameter import Parameter
 from convnet.weights.schedule import ParameterSchedule
 
@@ -74,7 +75,7 @@ def _shared(
             f"expected weights of {matrix.rows}x{matrix.columns}, but '{name}[{position}]' has "
             f"{found.rows}x{found.columns}"
         )
-    elif _memory_order(other.layer, position) != _memory_order(own, index):
+    elif _window(other.layer, position) != _window(own, index):
         problem = f"expected weights for windows of the same size and channels, those of '{name}[{position}]' differ"
     if problem:
         report.error(problem, "weightSource")
@@ -83,10 +84,9 @@ def _shared(
     return other.parameters[position]
 
 
-def _memory_order(layer: Layer, index: int) -> object:
-    """What decides how the rows of a matrix lie in memory: matrices that are shared must agree in it."""
-    order = layer.weights[index].order
-    if order is None:
+def _window(layer: Layer, index: int) -> tuple[int, int] | None:
+    """Channels and side of the window that a matrix is for: they decide how its rows lie in memory."""
+    if not isinstance(layer, FilterLayer):
         return None
-    geometry = order[1]
-    return getattr(geometry, "filter_channels"), getattr(geometry, "filter_size")  # noqa: B009
+    geometry = layer.geometries[index]
+    return geometry.filter_channels, geometry.filter_size

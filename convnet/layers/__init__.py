@@ -6,7 +6,9 @@ import importlib
 import pkgutil
 from functools import cache
 
+from convnet.config.nearest import nearest
 from convnet.layers.base import Layer
+from convnet.ops import neuron
 
 
 @cache
@@ -16,6 +18,17 @@ def layer_types() -> dict[str, type[Layer]]:
         importlib.import_module(f"{__name__}.{module.name}")
     found = _concrete(Layer)  # type: ignore[type-abstract]
     return {cls.type: cls for cls in sorted(found, key=lambda cls: cls.type)}
+
+
+def unknown_type(name: str) -> str:
+    """What to tell a user who took `name` for a layer type."""
+    types, function = layer_types(), name.partition("[")[0].strip().lower()
+    if function in neuron.NAMES:
+        hint = f"'{function}' is a neuron: write neuron={name} in a layer"
+    else:
+        near = nearest(name, types)
+        hint = f"did you mean '{near}'?" if near else f"expected one of {', '.join(types)}"
+    return f"unknown layer type '{name}'; {hint}"
 
 
 def _concrete(cls: type[Layer]) -> list[type[Layer]]:

@@ -89,18 +89,19 @@ class Layer(ABC):
 
 
 def images(layer: Layer, index: int, channels: int, report: LayerReport, key: str = "channels") -> Maps | None:
-    """Input `index` read as `channels` maps; an error is reported if it cannot be."""
-    shape = layer.input_shapes[index]
+    """The maps of input `index`, which should be `channels`; plain features are cut into square maps.
+
+    Wrong channels are reported; the input's own maps are given nevertheless, so that mistakes above it are found too.
+    None, after an error, if features cannot be cut.
+    """
+    shape, source = layer.input_shapes[index], layer.inputs[index]
+    if shape.maps is not None:
+        if shape.maps.channels != channels:
+            wanted = f"{shape.maps.channels}, the channels of input '{source}' ({shape.maps})"
+            report.error(f"expected {wanted}, found {channels}", key)
+        return shape.maps
     maps = shape.as_maps(channels)
     if maps is None:
-        source = layer.inputs[index]
-        report.error(
-            f"expected the number of channels of input '{source}', found {channels}: its {_describe(shape)} cannot be "
-            f"read as {channels} maps",
-            key,
-        )
+        wanted = f"channels that cut the {shape.features} outputs of input '{source}' into square maps"
+        report.error(f"expected {wanted}, found {channels}", key)
     return maps
-
-
-def _describe(shape: Shape) -> str:
-    return f"{shape.features} outputs" + (f" ({shape.maps})" if shape.maps else "")

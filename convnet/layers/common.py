@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convnet.config.keys import Key
+from convnet.config.keys import Ignored, Key
 from convnet.config.kinds import Int, ListOf, Names
 from convnet.layers.base import Layer
 from convnet.layers.neuron import NEURON
@@ -16,6 +16,8 @@ GPU = Key(
     default=None,
 )
 NEURON_KEY = Key("neuron", NEURON, "function that the output passes through, as a layer '<name>_neuron'", default=None)
+# Of a fork of cuda-convnet.
+DROPOUT = Ignored("dropout", "layers of type dropout and dropout2 do this", harmless=(0,))
 
 
 def common_keys(cls: type[Layer]) -> tuple[Key, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from convnet.config.keys import Key
+from convnet.config.keys import Ignored, Key
 from convnet.config.kinds import Float, Int
 from convnet.layers.base import Layer, LayerReport
 from convnet.layers.emitter import Emitter
@@ -19,6 +19,9 @@ class CostLayer(Layer):
     takes_neuron = False
     metrics: ClassVar[tuple[str, ...]] = ("cost",)
     params: ClassVar[tuple[Key, ...]] = (Key("coeff", Float(), "factor of the cost's gradient", default=1.0),)
+    ignored: ClassVar[tuple[Ignored, ...]] = (
+        Ignored("children", "every cost is given by itself", harmless=()),
+    )
 
     @property
     def coefficient(self) -> float:

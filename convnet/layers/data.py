@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convnet.config.keys import Key
+from convnet.config.keys import Ignored, Key
 from convnet.config.kinds import Int
 from convnet.layers.base import Layer, LayerReport
 from convnet.layers.emitter import Emitter
@@ -16,6 +16,10 @@ class Data(Layer):
     inputs_range = (0, 0)
     takes_neuron = False
     keys = (Key("dataIdx", Int(minimum=0), "which of the provider's matrices: 0 images, 1 labels"),)
+    ignored = (
+        Ignored("start", "the layer takes the whole matrix", harmless=(0,)),
+        Ignored("end", "the layer takes the whole matrix", harmless=()),
+    )
 
     def output_shape(self, report: LayerReport) -> Shape | None:
         """The provider's shape, which the graph has put into `input_shapes`: one item for each of its matrices."""

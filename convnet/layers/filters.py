@@ -13,7 +13,8 @@ from convnet.ops.conv import ConvGeometry, modules
 from convnet.shape import Maps, Shape
 from convnet.weights.parameter import Matrix
 
-_DENSE = "random sparse connections are not supported; filters see all channels of their group"
+_DENSE = "filters see all channels of their group"
+_UNBOUNDED = "the norm of filters has no bounds; see wball"
 
 
 class FilterLayer(WeightLayer):
@@ -42,11 +43,11 @@ class FilterLayer(WeightLayer):
         *WeightLayer.ignored,
         Ignored("partialSum", "it only divided the work of the original's kernels"),
         Ignored("sumWidth", "it only divided the work of the original's kernels"),
-        Ignored("randSparse", _DENSE),
-        Ignored("filterChannels", _DENSE),
-        Ignored("initCFunc", _DENSE),
-        Ignored("wcNormMin", "bounds on the norm of filters are not supported; see wball"),
-        Ignored("wcNormMax", "bounds on the norm of filters are not supported; see wball"),
+        Ignored("randSparse", _DENSE, harmless=(0,)),
+        Ignored("filterChannels", _DENSE, harmless=()),
+        Ignored("initCFunc", _DENSE, harmless=()),
+        Ignored("wcNormMin", _UNBOUNDED, harmless=(0,)),
+        Ignored("wcNormMax", _UNBOUNDED, harmless=(0,)),
     )
 
     def __init__(self, *arguments: Any) -> None:
@@ -67,12 +68,12 @@ class FilterLayer(WeightLayer):
         return Shape.of_maps(*outputs[0])
 
     def _geometry(self, index: int, report: LayerReport) -> ConvGeometry | None:
-        value = {key: self.values[key][index] for key in ("channels", "filterSize", "padding", "stride", "groups")}
+        value = {key: self.values[key][index] for key in ("channels", "filterSize", "padding", "groups")}
         maps = images(self, index, value["channels"], report)
         if maps is None:
             return None
-        if value["channels"] % value["groups"]:
-            report.error(f"expected a divisor of the {value['channels']} channels, found {value['groups']}", "groups")
+        if maps.channels % value["groups"]:
+            report.error(f"expected a divisor of the {maps.channels} channels, found {value['groups']}", "groups")
             return None
         if value["filterSize"] > min(maps.y, maps.x) + 2 * value["padding"]:
             report.error(

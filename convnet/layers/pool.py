@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convnet.config.keys import Key
+from convnet.config.keys import Ignored, Key
 from convnet.config.kinds import Choice, Int
 from convnet.layers.base import Layer, LayerReport, images
 from convnet.layers.emitter import Emitter
@@ -29,6 +29,7 @@ class Pool(Layer):
         Key("start", Int(), "where the first window begins; below 0 is outside the image", default=0),
         Key("outputsX", Int(minimum=0), "windows along each axis; 0: as the formula gives", default=0),
     )
+    ignored = (Ignored("sum", "an average divides by the window's size", harmless=(0,)),)
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

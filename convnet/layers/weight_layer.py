@@ -67,7 +67,9 @@ class WeightLayer(Layer):
     ignored: ClassVar[tuple[Ignored, ...]] = (
         Ignored("superEps", "cuda-convnet2 read it but never used it"),
         Ignored("superMom", "cuda-convnet2 read it but never used it"),
-        Ignored("updatePeriod", "weights are updated after every minibatch"),
+        Ignored("updatePeriod", "weights are updated after every minibatch", harmless=(0, 1)),
+        Ignored("schedW", "epsW itself may be a schedule", harmless=()),
+        Ignored("schedB", "epsB itself may be a schedule", harmless=()),
     )
 
     @abstractmethod

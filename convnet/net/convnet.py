@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from convnet.backends import Device
 from convnet.graph.layer_graph import LayerGraph
 from convnet.net.initialize import initialize
 from convnet.ops.dropout import Counter
@@ -31,7 +32,7 @@ class ConvNet:
     """
 
     def __init__(
-        self, graph: LayerGraph, device: Any, *, mini: int, seed: int = 0, dtype: Any = np.float32,
+        self, graph: LayerGraph, device: Device, *, mini: int, seed: int = 0, dtype: Any = np.float32,
         input_grads: bool = False, initial: bool = True,
     ) -> None:  # fmt: skip
         self.graph, self.device, self.mini = graph, device, mini
@@ -39,7 +40,7 @@ class ConvNet:
         layout = ParameterLayout(graph.parameters)
         self.store = WeightStore(layout, device, dtype)
         plan = build_plan(graph, layout, mini=mini, seed=seed, counter=self._counter, input_grads=input_grads)
-        self.bound = BoundPlan(plan, self.store)
+        self.bound = BoundPlan(plan, self.store, {0: device})
         if initial:
             initialize(graph, self.store, seed)
         self.set_progress(0.0)

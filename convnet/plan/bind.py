@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from convnet import ops
+from convnet.backends import Device
 from convnet.plan.step import Plan, Step
 from convnet.tensor import Tensor
 from convnet.weights.store import WeightStore
@@ -14,12 +15,16 @@ Launch = Callable[[], None]
 
 
 class BoundPlan:
-    """A plan with memory on a device. Steps are prepared once for each number of cases that occurs, then kept."""
+    """A plan with memory on devices. Steps are prepared once for each number of cases that occurs, then kept.
 
-    def __init__(self, plan: Plan, store: WeightStore) -> None:
-        self.plan, self._store = plan, store
-        self._device, self._dtype = store.device, store.dtype
-        self._arena = self._device.allocate(plan.arena * self._dtype.itemsize)
+    `devices`: open devices, by the numbers that the plan gives them.
+    """
+
+    def __init__(self, plan: Plan, store: WeightStore, devices: Mapping[int, Device]) -> None:
+        self.plan, self._store, self._devices, self._dtype = plan, store, devices, store.dtype
+        self._arenas = {
+            index: devices[index].allocate(numbers * self._dtype.itemsize) for index, numbers in plan.arenas.items()
+        }
         self._ready: dict[tuple[bool, int], list[tuple[Step, Launch]]] = {}
 
     def program(self, *, training: bool, cases: int) -> list[tuple[Step, Launch]]:
@@ -35,14 +40,16 @@ class BoundPlan:
         memory, shape = tensor.memory, tensor.array_shape(cases)
         if memory.space != "activations":
             return self._store.array(memory.space, memory.offset, shape)
-        return self._device.array(self._arena, memory.offset * self._dtype.itemsize, shape, self._dtype)
+        device, arena = self._devices[memory.device], self._arenas[memory.device]
+        return device.array(arena, memory.offset * self._dtype.itemsize, shape, self._dtype)
 
     def _prepare(self, step: Step, cases: int) -> Launch:
         name, _, function = step.operation.partition(".")
-        operation = getattr(ops.load(name, self._device.backend), function)
+        device = self._devices[step.device]
+        operation = getattr(ops.load(name, device.backend), function)
         arguments = [self._value(argument, cases) for argument in step.arguments]
         parameters = {key: self._value(value, cases) for key, value in step.parameters.items()}
-        launch: Launch = operation(self._device, *arguments, **parameters)
+        launch: Launch = operation(device, *arguments, **parameters)
         return launch
 
     def _value(self, value: Any, cases: int) -> Any:

@@ -33,10 +33,10 @@ class _Builder:
     ) -> None:
         self.graph, self.layout, self.seed, self.counter = graph, layout, seed, counter
         self.plan = Plan(mini)
-        self.memories: dict[str, Memory] = {}
+        self.memories: dict[object, Memory] = {}  # by what they are for; names are for people
         self.trainable = _trainable(graph, input_grads)
         self.steps: list[Step] = []
-        self.converted: set[str] = set()
+        self.converted: set[object] = set()
         self.written: set[object] = set()  # gradients that hold a value already: nodes and parameters
 
     def build(self) -> Plan:
@@ -48,7 +48,9 @@ class _Builder:
         self._update()
         plan.train = self.steps
         plan.memories = list(self.memories.values())
-        plan.arena = assign_offsets(plan.memories, plan.train, plan.mini)
+        for device in sorted({memory.device for memory in plan.memories}):
+            own = [memory for memory in plan.memories if memory.device == device]
+            plan.arenas[device] = assign_offsets(own, plan.train, plan.mini)
         return plan
 
     def _pass(self, *, training: bool) -> list[Step]:
@@ -90,24 +92,27 @@ class _Builder:
     def emit(
         self, phase: str, layer: str, operation: str, arguments: tuple[Any, ...], parameters: dict[str, Any]
     ) -> None:
-        """Append a step."""
-        self.steps.append(Step(phase, layer, 0, operation, arguments, parameters))
+        """Append a step; it runs on the device of its layer, the update of all weights on the first one."""
+        device = device_of(self.graph[layer]) if layer else 0
+        self.steps.append(Step(phase, layer, device, operation, arguments, parameters))
 
-    def memory(self, name: str, numbers: int) -> Memory:
-        """The block of activations of this name."""
-        return self.memories.setdefault(name, Memory(name, 0, numbers))
+    def memory(self, key: object, name: str, node: Node, numbers: int) -> Memory:
+        """The block of activations for this purpose, on the device of a layer."""
+        return self.memories.setdefault(key, Memory(name, device_of(node), numbers))
 
     def output(self, node: Node) -> Tensor:
         """Where a layer's output lies: with its input's, if it is a neuron that works in place."""
         shape = node.layer.shape
         base = node.inputs[0] if works_in_place(node) else node
-        return Tensor(self.memory(base.name, shape.features), memory_shape(shape.features, shape.maps))
+        memory = self.memory(("output", base), base.name, base, shape.features)
+        return Tensor(memory, memory_shape(shape.features, shape.maps))
 
     def gradient(self, node: Node) -> Tensor:
         """Where the gradient of a layer's output lies: with that of the in-place neuron above it."""
         shape = node.layer.shape
         above = node.consumers[0] if node.consumers and works_in_place(node.consumers[0]) else node
-        return Tensor(self.memory(f"{above.name}.grad", shape.features), memory_shape(shape.features, shape.maps))
+        memory = self.memory(("gradient", above), f"{above.name}.grad", above, shape.features)
+        return Tensor(memory, memory_shape(shape.features, shape.maps))
 
     def adds_to(self, target: Node | Parameter) -> bool:
         """Whether the step emitted next must add to this gradient: all but the first one that writes it."""
@@ -119,7 +124,8 @@ class _Builder:
         """A parameter's weights or gradients: a matrix, or a vector of biases."""
         matrix, offset = parameter.matrix, self.layout.begin(parameter)
         name = parameter.name if space == "weights" else f"{parameter.name}.grad"
-        memory = Memory(name, 0, matrix.size, per_case=False, space=space, offset=offset)
+        device = device_of(self.graph[parameter.layer])
+        memory = Memory(name, device, matrix.size, per_case=False, space=space, offset=offset)
         return Tensor(memory, (matrix.size,) if parameter.index is None else matrix.shape)
 
 
@@ -140,10 +146,11 @@ class _Emitter:
         shape, held = below.layer.shape, self._builder.output(below)
         if same_order(maps, shape.maps):
             return held.view(*memory_shape(shape.features, maps))
-        name = f"{held.memory.name} as {maps or 'features'}"
-        converted = Tensor(self._builder.memory(name, shape.features), memory_shape(shape.features, maps))
-        if name not in self._builder.converted:
-            self._builder.converted.add(name)
+        name, key = f"{held.memory.name} as {maps or 'features'}", (held.memory, maps)
+        memory = self._builder.memory(key, name, self._node, shape.features)
+        converted = Tensor(memory, memory_shape(shape.features, maps))
+        if key not in self._builder.converted:
+            self._builder.converted.add(key)
             self.emit("layout.convert", held, shape.maps, converted, maps, accumulate=False)
         return converted
 
@@ -155,7 +162,8 @@ class _Emitter:
         if same_order(maps, shape.maps):
             return Target(held.view(*memory_shape(shape.features, maps)), builder.adds_to(below))
         name = f"{held.memory.name} as {maps or 'features'} from {self._node.name}.{index}"
-        converted = Tensor(builder.memory(name, shape.features), memory_shape(shape.features, maps))
+        memory = builder.memory((held.memory, maps, self._node, index), name, self._node, shape.features)
+        converted = Tensor(memory, memory_shape(shape.features, maps))
         self._pending.append((converted, maps, below))
         return Target(converted, accumulate=False)
 
@@ -189,7 +197,7 @@ class _Emitter:
         return Target(self._builder.parameter("gradients", parameter), self._builder.adds_to(parameter))
 
     def costs(self, values: int) -> Tensor:
-        memory = self._builder.memory(self._node.name, values)
+        memory = self._builder.memory(("costs", self._node), self._node.name, self._node, values)
         memory.pinned = True
         tensor = Tensor(memory, (values,))
         self._builder.plan.costs[self._node.name] = tensor
@@ -202,6 +210,11 @@ class _Emitter:
 
     def emit(self, operation: str, *arguments: object, **parameters: object) -> None:
         self._builder.emit(self._phase, self._node.name, operation, arguments, parameters)
+
+
+def device_of(node: Node) -> int:
+    """The device a layer runs on; data goes to where its first consumer runs."""
+    return node.gpus[0] if node.gpus else device_of(node.consumers[0])
 
 
 def works_in_place(node: Node) -> bool:

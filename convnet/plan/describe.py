@@ -24,7 +24,7 @@ def describe_plan(graph: LayerGraph, mini: int) -> dict[str, Any]:
     return {
         "mini": mini,
         "steps": [_step(step, mini) for step in plan.train],
-        "bytes": {"activations": _BYTES * plan.arena, "weights": _BYTES * len(SPACES) * layout.size},
+        "bytes": {"activations": _BYTES * sum(plan.arenas.values()), "weights": _BYTES * len(SPACES) * layout.size},
     }
 
 

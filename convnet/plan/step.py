@@ -36,8 +36,8 @@ class Plan:
     """The steps of a training minibatch and of a test minibatch of at most `mini` cases.
 
     `inputs` are the tensors that data layers are written into, `gradients` the gradients of those of them where they
-    are computed, `costs` the numbers of each cost layer, one row a case. `arena`: numbers of memory that all
-    activations and gradients take together.
+    are computed, `costs` the numbers of each cost layer, one row a case. `arenas`: numbers of
+    memory that all activations and gradients take together, by device.
     """
 
     mini: int
@@ -47,4 +47,4 @@ class Plan:
     inputs: dict[str, Tensor] = field(default_factory=dict)
     gradients: dict[str, Tensor] = field(default_factory=dict)
     costs: dict[str, Tensor] = field(default_factory=dict)
-    arena: int = 0
+    arenas: dict[int, int] = field(default_factory=dict)

@@ -44,34 +44,36 @@ class BatchManager:
 
     @property
     def batches_done(self) -> int:
-        """Batches before the current one, since the beginning of training."""
+        """Batches that `get_next_batch` has given since the beginning of training."""
         return len(self.batch_range) * (self.epoch - 1) + self.batch_idx
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are over (the originals train one batch more)."""
+        """Whether the batches of all epochs have been given (the originals train one batch more)."""
         return self.epoch > self.epochs
 
     @property
     def progress(self) -> float:
-        """The share of training that was done when the current batch began, 0..1; what learning rates depend on."""
-        return min(1.0, self.batches_done / (self.epochs * len(self.batch_range)))
+        """The share of training done before the batch given last, 0..1; what learning rates depend on."""
+        return min(1.0, max(0, self.batches_done - 1) / (self.epochs * len(self.batch_range)))
 
     @property
     def test_is_due(self) -> bool:
-        """Whether to sync, test, print and checkpoint once the current batch is done."""
-        done = self.batches_done + 1
+        """Whether to sync, test, print and checkpoint once the batch given last is done."""
+        done = self.batches_done
         return done % self.testing_freq == 0 or done == self.epochs * len(self.batch_range)
 
     def get_next_batch(self) -> DataBatch:
-        """The current batch; the one after it is prepared meanwhile."""
+        """Give the current batch, then advance; the one after it is prepared meanwhile."""
         key = (self.epoch, self.batch_idx)
         ready = self._next is not None and self._next[0] == key
         data = self._next[1].result() if ready and self._next else self._load(*key)
         following = self._following()
         if following[0] <= self.epochs:
             self._next = (following, self._worker.submit(self._load, *following))
-        return DataBatch(self.epoch, self.batchnum, data)
+        batch = DataBatch(self.epoch, self.batchnum, data)
+        self.advance_batch()
+        return batch
 
     def advance_batch(self) -> None:
         """Make the next batch the current one; after the last of the range a new epoch begins."""
@@ -87,16 +89,18 @@ class BatchManager:
         )
 
 
-def checked_range(asked: Sequence[int] | None, present: Sequence[int], option: str) -> list[int]:
-    """The batches asked for, or all that are present.
+def checked_range(
+    asked: Sequence[int] | None, usual: Sequence[int], provider: DataProvider, option: str
+) -> list[int]:
+    """The batches asked for, of those that the data has, or the usual ones.
 
     Raises:
         ConvnetError: if one of them does not exist.
     """
-    if not present:
-        raise ConvnetError(f"--{option}: the data has no batches for this")
+    present = [*provider.train_batches, *provider.test_batches]
     missing = [number for number in asked or [] if number not in present]
     if missing:
-        several = f"es {present[0]} to {present[-1]}" if len(present) > 1 else f" {present[0]}"
-        raise ConvnetError(f"--{option}: the data has batch{several} for this, found {missing[0]}")
-    return list(asked or present)
+        raise ConvnetError(f"--{option}: expected data batches from {present[0]} to {present[-1]}, found {missing[0]}")
+    if not (asked or usual):
+        raise ConvnetError(f"--{option}: the data has no batches for this; the option can name others")
+    return list(asked or usual)

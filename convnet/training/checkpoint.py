@@ -18,6 +18,7 @@ from convnet.errors import ConvnetError
 FORMAT = 1
 WEIGHTS, STATE, LAYERS, PARAMS = "weights.safetensors", "state.json", "layers.cfg", "params.cfg"
 _PREFIX, _ASIDE = "minibatch-", ".writing-"
+_STATISTICS = "data/"  # before the names of statistics among the weights
 
 
 @dataclass
@@ -32,6 +33,7 @@ class TrainingState:
 
     epoch: int = 1
     batch_idx: int = 0
+    batch_range: list[int] = field(default_factory=list)
     minibatches_done: int = 0
     test_due: bool = False
     tests_done: int = 0
@@ -50,16 +52,19 @@ class TrainingState:
 class Checkpoint:
     """Everything that going on or testing needs.
 
-    `layers`, `params`: the texts of the two files. `options`: those of training, as plain values. `data_shapes`: of
-    each matrix of the data, [features, [channels, y, x] or None].
+    `layers`, `params`: the texts of the two files. `options`: those of training, as plain values; `given`: of them,
+    those that came from the command line. `data`: what the data looked like. `statistics`: the mean and so on that the
+    data was normalized with.
     """
 
     layers: str
     params: str
     options: dict[str, Any]
-    data_shapes: list[Any]
+    given: dict[str, Any]
+    data: dict[str, Any]
     state: TrainingState
     weights: dict[str, np.ndarray[Any, Any]]
+    statistics: dict[str, np.ndarray[Any, Any]]
 
     def save(self, run: Path) -> Path:
         """Write into folder `run`; the checkpoint appears there whole or not at all.
@@ -83,8 +88,9 @@ class Checkpoint:
         return target
 
     def _write(self, folder: Path) -> None:
-        save_file(self.weights, folder / WEIGHTS)
-        described = {"format": FORMAT, "options": self.options, "data_shapes": self.data_shapes,
+        statistics = {_STATISTICS + name: np.ascontiguousarray(array) for name, array in self.statistics.items()}
+        save_file({**self.weights, **statistics}, folder / WEIGHTS)
+        described = {"format": FORMAT, "options": self.options, "given": self.given, "data": self.data,
                      "state": asdict(self.state)}  # fmt: skip
         (folder / STATE).write_text(json.dumps(described, indent=1), encoding="utf-8")
         (folder / LAYERS).write_text(self.layers, encoding="utf-8")
@@ -104,10 +110,15 @@ class Checkpoint:
             described = json.loads((folder / STATE).read_text(encoding="utf-8"))
             if described["format"] != FORMAT:
                 raise ConvnetError(f"{folder / STATE}: expected format {FORMAT}, found {described['format']}")
+            options, given, data = (_typed(name, described[name], dict) for name in ("options", "given", "data"))
+            arrays = load_file(folder / WEIGHTS)
             return Checkpoint(
-                (folder / LAYERS).read_text(encoding="utf-8"), (folder / PARAMS).read_text(encoding="utf-8"),
-                _typed("options", described["options"], dict), described["data_shapes"], _state(described["state"]),
-                load_file(folder / WEIGHTS),
+                layers=(folder / LAYERS).read_text(encoding="utf-8"),
+                params=(folder / PARAMS).read_text(encoding="utf-8"),
+                options=options, given=given, data=data, state=_state(described["state"]),
+                weights={name: array for name, array in arrays.items() if not name.startswith(_STATISTICS)},
+                statistics={name.removeprefix(_STATISTICS): array for name, array in arrays.items()
+                            if name.startswith(_STATISTICS)},
             )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ConvnetError(f"{folder}: the checkpoint cannot be read: {error}") from error

@@ -1,8 +1,9 @@
-"""Finds cfg files: by path, or by bare name among the nets that come with convnet."""
+"""Finds cfg files: by path, or by bare name in a cfg folder here or among the nets that come with convnet."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import convnet
@@ -15,7 +16,7 @@ _FOLDERS = {kind: [_PACKAGE / kind, _PACKAGE.parent / kind] for kind in ("layers
 
 
 def find_layers(name: str) -> Path:
-    """The layer file `name`: a path, or the bare name of a net that comes with convnet (`alexnet`).
+    """The layer file `name`: a path, or a bare name (`alexnet`) in ./layers-cfg or of a net that comes with convnet.
 
     Raises:
         ConvnetError: if there is none.
@@ -48,24 +49,34 @@ def find_params(name: str | None, layers: Path, *, needed: bool = True) -> Path 
 
 def shipped(kind: str) -> list[str]:
     """The names of the nets that come with convnet."""
-    return sorted({path.stem for folder in _FOLDERS[kind] for path in folder.glob("*.cfg")})
+    return _names(_FOLDERS[kind])
 
 
 def _find(name: str, kind: str, what: str) -> Path:
     path = Path(name)
     try:
-        if path.is_file():
-            return path
+        for candidate in _candidates(path, name, kind):
+            if candidate.is_file():
+                return candidate
+        # Last, so that a folder of a net's name, such as one with its data, does not hide the net.
         if path.is_dir():
             raise ConvnetError(f"{name}: expected a {what}, found a directory")
     except OSError as error:  # such as a name that is too long
         raise ConvnetError(f"{name}: the {what} cannot be read: {error.strerror}") from error
-    # A bare name, or the path in convnet's own source tree, while working somewhere else.
-    if path.name == name or path.parent.name == kind:
-        for folder in _FOLDERS[kind]:
-            found = folder / f"{path.name.removesuffix('.cfg')}.cfg"
-            if found.is_file():
-                return found
-    near = nearest(path.stem, shipped(kind))
+    near = nearest(path.stem, _names([Path(kind), *_FOLDERS[kind]]))
     hint = f"did you mean '{near}'?" if near else f"nets that come with convnet: {', '.join(shipped(kind))}"
     raise ConvnetError(f"{name}: the {what} does not exist; {hint}")
+
+
+def _candidates(path: Path, name: str, kind: str) -> list[Path]:
+    """Where the file may be, in order: a file of this path, then those that a name without a folder stands for."""
+    bare = path.name == name
+    if not bare and path.parent.name != kind:
+        return [path]
+    # A path in convnet's own source tree is understood everywhere: layers-cfg/alexnet.cfg.
+    folders = [Path(kind) if bare else path.parent, *_FOLDERS[kind]]
+    return [path, *(folder / f"{path.name.removesuffix('.cfg')}.cfg" for folder in folders)]
+
+
+def _names(folders: Iterable[Path]) -> list[str]:
+    return sorted({path.stem for folder in folders for path in folder.glob("*.cfg")})

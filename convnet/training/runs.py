@@ -12,8 +12,10 @@ from typing import Any
 from convnet.backends import open_device
 from convnet.errors import ConvnetError
 from convnet.net import ConvNet
-from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, newest, remove_unfinished
-from convnet.training.session import Session, open_session, options_in_force, read_files, stored_files
+from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, newest
+from convnet.training.fitting import fit_to_checkpoint, note_changes, without_old_data
+from convnet.training.options import from_plain
+from convnet.training.session import Session, open_session, read_files, stored_files
 from convnet.training.trainer import Trainer
 
 
@@ -29,7 +31,7 @@ def new_run(
     """
     files = read_files(layers, params)
     _check_folder(save_path)
-    session = open_session(files, options_in_force(files, dict(given)))
+    session = open_session(files, dict(given))
     net = open_net(session, device, threads)
     trainer = Trainer(session, net, save_path, TrainingState())
     trainer.run = run_folder(save_path, Path(files.layers.path).stem)  # last: mistakes leave nothing behind
@@ -49,8 +51,8 @@ def continued_run(
     """
     folder = newest(path)
     checkpoint = Checkpoint.load(folder)
-    files = stored_files(checkpoint, folder, params)
-    session = open_session(files, options_in_force(files, dict(given)))
+    session = reopened_session(checkpoint, folder, params, given)
+    note_changes(session.provider, checkpoint, session.files.report)
     state = checkpoint.state
     if state.epoch > session.options["epochs"] and not state.test_due:
         raise ConvnetError(f"{folder}: all {session.options['epochs']} epochs are done; --epochs asks for more")
@@ -63,11 +65,24 @@ def continued_run(
     return trainer
 
 
+def reopened_session(checkpoint: Checkpoint, folder: Path, params: str | None, given: Mapping[str, Any]) -> Session:
+    """The session of a checkpoint, with what the command line gives now.
+
+    Raises:
+        ConvnetError: if files, options or data are wrong, or do not fit the checkpoint.
+    """
+    files = stored_files(checkpoint, folder, params)
+    now = dict(given)
+    files.options = without_old_data(files.options, now)
+    session = open_session(files, {**without_old_data(from_plain(checkpoint.given), now), **now})
+    fit_to_checkpoint(session.provider, checkpoint, folder, files.report)
+    return session
+
+
 def _run_from(folder: Path) -> Path:
     """The run that goes on from a checkpoint: its own, if it is the newest there, else a new one."""
     present = checkpoints(folder.parent)
     if present[-1:] == [folder]:
-        remove_unfinished(folder.parent)
         return folder.parent
     if folder not in present:
         return run_folder(folder.parent, f"from-{folder.name}")
@@ -98,7 +113,10 @@ def load_weights(net: ConvNet, checkpoint: Checkpoint, folder: Path) -> None:
 
 def _check_folder(save_path: Path) -> None:
     """Raises ConvnetError if no folder can be made at or below `save_path`: better now than at the first checkpoint."""
-    existing = next(path for path in (save_path, *save_path.absolute().parents) if path.exists())
+    try:
+        existing = next(path for path in (save_path, *save_path.absolute().parents) if path.exists())
+    except OSError as error:
+        raise ConvnetError(f"--save-path: {error}") from error
     if not existing.is_dir():
         raise ConvnetError(f"--save-path: expected a folder, but {existing} is a file")
     if not os.access(existing, os.W_OK | os.X_OK):

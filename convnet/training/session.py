@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from convnet.config.reader import CfgFile, parse, read
 from convnet.config.report import ConfigError, Report
@@ -79,16 +78,20 @@ def read_files(layers: str, params: str | None, *, need_params: bool = True) -> 
 
 
 def stored_files(checkpoint: Checkpoint, folder: Path, params: str | None) -> NetFiles:
-    """The files of a checkpoint, with another parameter file if `params` names one."""
+    """The files of a checkpoint, with another parameter file if `params` names one.
+
+    The other file's [train] section wins over the stored options, but not over those that the command line gave.
+    """
     report = Report()
     layers = parse(checkpoint.layers, str(folder / LAYERS), report)
-    stored = from_plain(checkpoint.options)
+    stored, given_then = from_plain(checkpoint.options), from_plain(checkpoint.given)
     if params is None:
         return NetFiles(layers, parse(checkpoint.params, str(folder / PARAMS), report), stored, report)
     path = find_params(params, folder / LAYERS)
     assert path is not None
     given = read(path, report)
-    return NetFiles(layers, given, {**stored, **read_train_section(given, layers, report)}, report)
+    train = read_train_section(given, layers, report)
+    return NetFiles(layers, given, {**stored, **train, **given_then}, report)
 
 
 def data_options(options: Options) -> ProviderOptions:
@@ -109,17 +112,21 @@ class Session:
     options: Options
     provider: DataProvider
     graph: LayerGraph
+    given: Options
 
 
-def open_session(files: NetFiles, options: Options) -> Session:
-    """Open the data and build the graph for it.
+def open_session(files: NetFiles, given: Options) -> Session:
+    """Open the data and build the graph for it. `given`: the options that the command line sets, now or at first.
 
     With the built-in sample, the net gets as many outputs as the sample has classes, unless `classes` says otherwise.
 
     Raises:
         ConvnetError: if the files, the options or the data are wrong, or do not fit each other.
     """
+    options = options_in_force(files, given)
     files.check(options)  # before the data is opened, which may take long
+    if options["data"] is None and options["data-provider"] is None:
+        describe_shapes(options)  # the sample has to fit something
     provider = open_provider(data_options(options))
     if provider.sample and options["classes"] is None and files.classes not in (None, provider.num_classes):
         options = {**options, "classes": provider.num_classes}
@@ -128,7 +135,7 @@ def open_session(files: NetFiles, options: Options) -> Session:
     for cost in graph.costs:
         if isinstance(cost, LogisticRegression):
             _check_classes(cost, graph, files.layers, provider.num_classes)
-    return Session(files, options, provider, graph)
+    return Session(files, options, provider, graph, given)
 
 
 def _check_classes(cost: LogisticRegression, graph: LayerGraph, layers: CfgFile, classes: int) -> None:
@@ -156,6 +163,6 @@ def describe_shapes(options: Options) -> list[Shape]:
     return [Shape.of_maps(*options["input"]), Shape(1)]
 
 
-def options_in_force(files: NetFiles, given: dict[str, Any]) -> Options:
+def options_in_force(files: NetFiles, given: Options) -> Options:
     """Defaults, then the [train] section (or the checkpoint's options), then what the command line gave."""
     return merged(files.options, given)

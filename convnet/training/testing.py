@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convnet.graph.layer_graph import LayerGraph
+from convnet.layers.cost import LogisticRegression
 from convnet.net import Costs
 from convnet.training.batches import checked_range
 from convnet.training.checkpoint import Checkpoint, newest
 from convnet.training.evaluate import evaluate
-from convnet.training.runs import load_weights, open_net
-from convnet.training.session import open_session, options_in_force, stored_files
+from convnet.training.runs import load_weights, open_net, reopened_session
 
 
 @dataclass(frozen=True)
 class Tested:
-    """Averaged costs of a test, with what was tested and on what."""
+    """Averaged costs of a test, with what was tested and on what. topk: as `guesses` tells."""
 
     checkpoint: Path
     data: str
     cases: int
     costs: Costs
+    topk: dict[str, int]
 
     def summary(self) -> dict[str, Any]:
         """What `convnet test --json` prints.
@@ -38,21 +40,31 @@ class Tested:
         }  # fmt: skip
 
 
-def test_checkpoint(path: Path, given: Mapping[str, Any], device: str, threads: int | None) -> Tested:
+def guesses(graph: LayerGraph) -> dict[str, int]:
+    """By name of each cost layer that counts errors: how many guesses its topk_error allows."""
+    return {cost.name: cost.learning["topk"] for cost in graph.costs if isinstance(cost, LogisticRegression)}
+
+
+def test_checkpoint(
+    path: Path, given: Mapping[str, Any], device: str, threads: int | None,
+    progress: Callable[[int, int], None],
+) -> Tested:  # fmt: skip
     """Test the newest checkpoint of a run, or the one named, on the test batches of its data or of other data.
+
+    progress: called before the first and after every minibatch with the number of cases done and of all cases.
 
     Raises:
         ConvnetError: if there is no checkpoint or the data does not fit it.
     """
     folder = newest(path)
     checkpoint = Checkpoint.load(folder)
-    files = stored_files(checkpoint, folder, None)
-    session = open_session(files, options_in_force(files, dict(given)))
+    session = reopened_session(checkpoint, folder, None, given)
     provider = session.provider
-    batch_range = checked_range(session.options["test-range"], provider.test_batches, "test-range")
+    batch_range = checked_range(session.options["test-range"], provider.test_batches, provider, "test-range")
     net = open_net(session, device, threads, initial=False)
     load_weights(net, checkpoint, folder)
-    *_, totals = evaluate(net, provider, batch_range)
-    return Tested(folder, provider.describe(), totals.cases, totals.averages())
-
-
+    total = sum(map(provider.cases, batch_range))
+    progress(0, total)
+    for totals in evaluate(net, provider, batch_range):
+        progress(totals.cases, total)
+    return Tested(folder, provider.describe(), totals.cases, totals.averages(), guesses(session.graph))

@@ -12,8 +12,10 @@ from typing import Any
 from convnet.errors import ConvnetError
 from convnet.net import ConvNet, Costs
 from convnet.training.batches import BatchManager, DataBatch, checked_range
-from convnet.training.checkpoint import Checkpoint, TrainingState, remove_old
+from convnet.training.checkpoint import Checkpoint, TrainingState, remove_old, remove_unfinished
 from convnet.training.evaluate import Totals, evaluate, minibatches, test_error
+from convnet.training.fitting import data_record
+from convnet.training.lock import locked
 from convnet.training.options import to_plain
 from convnet.training.session import Session
 
@@ -33,7 +35,8 @@ class MinibatchDone:
 class BatchDone:
     """A data batch was trained.
 
-    `costs`: averages over its cases. `seconds`: since the batch before; `waited`: of them, waiting for data.
+    `costs`: averages over its cases. `seconds`: for the batch since training began or went on with it; `waited`: of
+    them, waiting for data.
     """
 
     epoch: int
@@ -53,7 +56,7 @@ class TestRunning:
 
 @dataclass(frozen=True)
 class TestDone:
-    """A test ended. `best`: no earlier one had a lower error."""
+    """A test ended. `best`: all earlier ones had a higher error."""
 
     epoch: int
     batchnum: int
@@ -83,14 +86,13 @@ class Trainer:
     def __init__(self, session: Session, net: ConvNet, run: Path, state: TrainingState) -> None:
         options, provider = session.options, session.provider
         self.session, self.net, self.run, self.state = session, net, run, state
-        batch_range = checked_range(options["train-range"], provider.train_batches, "train-range")
-        if state.batch_idx >= len(batch_range):  # another range than before: as in the originals, it begins anew
-            state.batch_idx, state.partial = 0, {}
+        batch_range = checked_range(options["train-range"], provider.train_batches, provider, "train-range")
+        _fit_range(state, batch_range)
         self.batches = BatchManager(
             provider, batch_range, epochs=options["epochs"], testing_freq=options["test-freq"],
             shuffle=options["shuffle"], epoch=state.epoch, batch_idx=state.batch_idx,
         )  # fmt: skip
-        self.test_range = checked_range(options["test-range"], provider.test_batches, "test-range")
+        self.test_range = checked_range(options["test-range"], provider.test_batches, provider, "test-range")
         self.stop = False
         net.minibatches = state.minibatches_done
 
@@ -98,8 +100,14 @@ class Trainer:
         """Train until all epochs are over or `stop` is set.
 
         Raises:
-            ConvnetError: if a cost becomes infinite or NaN, or a checkpoint cannot be written.
+            ConvnetError: if another process trains this run, a cost becomes infinite or NaN, or a checkpoint cannot be
+                written.
         """
+        with locked(self.run):
+            remove_unfinished(self.run)
+            yield from self._train()
+
+    def _train(self) -> Iterator[Event]:
         while not self._stopped():
             if self.state.test_due:
                 yield from self._test()
@@ -136,11 +144,10 @@ class Trainer:
                 return
 
     def _batch_done(self, batch: DataBatch, totals: Totals, seconds: float, waited: float) -> BatchDone:
-        """Write the batch down and go to the next one."""
+        """Write down that the batch is done; the manager has gone to the next one already."""
         state, costs = self.state, totals.averages()
         state.train_history.append(_entry(batch.epoch, batch.batchnum, totals))
         state.test_due = self.batches.test_is_due
-        self.batches.advance_batch()
         state.epoch, state.batch_idx, state.partial = self.batches.epoch, self.batches.batch_idx, {}
         return BatchDone(batch.epoch, batch.batchnum, totals.cases, costs, seconds, waited)
 
@@ -173,11 +180,11 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """The present state of training."""
-        files = self.session.files
-        shapes = [[shape.features, list(shape.maps) if shape.maps else None] for shape in self.session.provider.shapes]
+        session, files = self.session, self.session.files
         return Checkpoint(
-            files.layers.text, files.params.text if files.params else "", to_plain(self.session.options), shapes,
-            self.state, self.net.state(),
+            layers=files.layers.text, params=files.params.text if files.params else "",
+            options=to_plain(session.options), given=to_plain(session.given), data=data_record(session.provider),
+            state=self.state, weights=self.net.state(), statistics=session.provider.statistics(),
         )  # fmt: skip
 
     def _check_finite(self, costs: Costs, epoch: int, batchnum: int) -> None:
@@ -187,6 +194,18 @@ class Trainer:
                     f"the cost of layer '{layer}' became {metrics['cost']} in epoch {epoch}, batch {batchnum}: "
                     "the rates may be too high; checkpoints already written are unharmed"
                 )
+
+
+def _fit_range(state: TrainingState, batch_range: list[int]) -> None:
+    """Go on with the batch of the same number in another range than before, or with the range's first one."""
+    before = state.batch_range or batch_range
+    if before != batch_range:
+        number = before[state.batch_idx]
+        if number in batch_range:
+            state.batch_idx = batch_range.index(number)
+        else:
+            state.batch_idx, state.partial = 0, {}
+    state.batch_range = batch_range
 
 
 def _entry(epoch: int, batchnum: int, totals: Totals) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from convnet import ops
+from convnet.backends import Device
 from convnet.weights.layout import SPACES, ParameterLayout
 from convnet.weights.parameter import Matrix, Parameter
 
@@ -16,7 +17,7 @@ Array = np.ndarray[Any, Any]
 class WeightStore:
     """Weights, their increments (momentum) and their gradients, on a device of any backend."""
 
-    def __init__(self, layout: ParameterLayout, device: Any, dtype: Any) -> None:
+    def __init__(self, layout: ParameterLayout, device: Device, dtype: Any) -> None:
         self.layout, self.device, self.dtype = layout, device, np.dtype(dtype)
         self._blocks = {space: device.allocate(layout.size * self.dtype.itemsize) for space in SPACES}
 

@@ -84,7 +84,7 @@ def convnet(*arguments, code=0):
 
 def program(*arguments, **options):
     """Start the installed command as a process of its own, outputs as text."""
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "PYTHONWARNINGS": "error"}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "PYTHONWARNINGS": "error"}
     command = [PROGRAM, *map(str, arguments)]
     return subprocess.Popen(command, env=environment, text=True, **options)
 

@@ -78,7 +78,7 @@ DATA = {
     ),
     "other channels": (
         lambda path: write_arrays(path, train_images=IMAGES[..., :2], test_images=IMAGES[:6, ..., :2]), "data.npz",
-        "small.cfg:15: [conv] channels: expected the number of channels of input 'scale', found 3: its 128 outputs",
+        "small.cfg:15: [conv] channels: expected 2, the channels of input 'scale' (2x8x8), found 3",
     ),
     "fewer labels than images": (
         lambda path: write_arrays(path, train_labels=LABELS[:-1]), "data.npz", "data.npz: train_labels: expected",
@@ -119,8 +119,8 @@ def test_train(name, small):
         (["--data", "data.npz", "--crop", "9"], "arrays in data.npz: crop 9 does not fit into images of 8x8 pixels"),
         (["--data", "data.npz", "--crop-border", "4"], "arrays in data.npz: crop border 4 does not fit"),
         (["--data", "data.npz", "--crop", "4", "--crop-border", "1"], "crop and crop border: expected one of them"),
-        (["--data", "data.npz", "--test-range", "3-4"], "--test-range: the data has batch 4 for this, found 3"),
-        (["--data", "data.npz", "--train-range", "2-6"], "--train-range: the data has batches 1 to 3 for this"),
+        (["--data", "data.npz", "--test-range", "4-5"], "--test-range: expected data batches from 1 to 4, found 5"),
+        (["--data", "data.npz", "--train-range", "2-6"], "--train-range: expected data batches from 1 to 4, found 5"),
         (["--data", "data.npz", "--data-provider", "cifer"], "data provider: expected one of cifar, "),
         (["--data", "data.npz", "--data-provider", "idx"], "data.npz"),
         (["--data", "data.npz", "--data-provider", "sample"], "data provider sample: expected no path, found data.npz"),
@@ -156,5 +156,5 @@ def test_test_on_data_that_does_not_fit(small):
     for data, message in (("nowhere", "nowhere: expected data"), ("small.cfg", "small.cfg: expected a folder")):
         assert convnet("test", "--checkpoint", run, "--data", data, code=2).stderr.startswith(f"convnet: {message}")
     result = convnet("test", "--checkpoint", run, "--crop", "5", code=2)
-    assert "expected 'fc.weights.0' of shape (36, 3), found (144, 3)" in result.stderr
+    assert "expected data of 3x8x8 and 1, which the net was trained on, found 3x5x5 and 1" in result.stderr
     assert sorted(small.rglob("*")) == before

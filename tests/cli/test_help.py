@@ -8,6 +8,7 @@ import pytest
 from convnet_cli.main import COMMANDS
 
 import convnet as package
+from convnet.data import provider_names
 
 from .conftest import NET, convnet, program
 
@@ -48,7 +49,7 @@ def test_help_shows_every_option(name):
     for option in OPTIONS[name].split():
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", output), option
     for parameter in COMMAND[name].params:
-        if isinstance(parameter, click.Option):
+        if isinstance(parameter, click.Option) and not parameter.hidden:
             assert parameter.help, parameter.name
             assert all(option in output for option in parameter.opts)
     assert len(COMMAND[name].help.split()) > 8
@@ -57,6 +58,12 @@ def test_help_shows_every_option(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_fits_the_terminal(name):
     assert max(map(len, convnet(name, "--help").output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_help_names_the_data_providers(name):
+    # Lines may break after the hyphen of a name.
+    assert f": {', '.join(provider_names())}.".replace(" ", "") in "".join(convnet(name, "--help").output.split())
 
 
 def test_defaults_are_those_of_the_command():
@@ -122,7 +129,10 @@ def test_wrong_usage(arguments, message, small):
         (["describe", "--layers", "lenet"], "lenet: the layer file does not exist; did you mean 'lenet5'?"),
         (["train", *NET, "--save-path", "small.cfg"], "--save-path: expected a folder, but small.cfg is a file"),
         (["train", *NET, "--save-path", "rates.cfg/runs"], "--save-path: expected a folder, but "),
-        (["train", *NET, "--data-provider", "dummy-3x99999x99999-3"], "the net or its data does not fit into memory: "),
+        (
+            ["train", *NET, "--data-provider", "dummy-3x8x8-3", "--mini", str(10**15)],
+            "the net or its data does not fit into memory: ",
+        ),
     ],
 )
 def test_wrong_arguments(arguments, message, small):

@@ -65,11 +65,24 @@ def on_terminal(*arguments, **outputs):
 
 def test_a_terminal_shows_a_bar_and_the_lines(small):
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_terminal("train", *LONG))
-    bars = re.findall(r"epoch (\d)/3 batch 1  logprob: cost \d\.\d{4}, error [^\r\n]* [━╸╺]+ +(\d+)/3000 ", text)
+    assert "reading data ━" in text
+    bars = re.findall(r"epoch (\d)/3 batch 1 cost \d\.\d{4} [━╸╺]+ +(\d+)/3000 \d:\d\d:\d\d", text)
     assert len(bars) > 3, "no bar with the epoch and the cost"
     assert bars == sorted(bars, key=lambda bar: tuple(map(int, bar)))
     assert len(re.findall(r"epoch \d/3 batch 1  logprob: cost [^\r\n━]* waiting for data\)\r\n", text)) == EPOCHS
-    assert text.rstrip().endswith(f"\r\ntest it: convnet test --checkpoint {only_run()}")
+    assert text.rstrip().endswith(f"\r\ntest it: convnet test --checkpoint {only_run()}/minibatch-000001800-tests-0001")
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+def test_testing_shows_a_bar_on_a_terminal_only(small, redirected):
+    convnet("train", *NET, *DATA)
+    with open("log", "w") as log:
+        outputs = {"stdout": log, "stderr": log} if redirected else {"stdout": log}
+        shown = on_terminal("test", "-f", only_run(), "--mini", 1, **outputs)
+    shown, lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown), Path("log").read_text()
+    assert re.fullmatch(r"data: .*\n.*\(12 cases\)\n", lines)
+    assert bool(re.search(r"testing .*━.* \d+/12 ", shown)) is not redirected
+    assert ("reading data" in shown) is not redirected
 
 
 def test_lines_go_to_a_file_while_the_bar_is_on_the_terminal(small):
@@ -122,7 +135,7 @@ def test_a_run_stopped_by_ctrl_c_goes_on_as_if_nothing_had_happened(interrupted)
     convnet("train", *LONG, "--save-path", "whole")
     command = interrupted[-1].removeprefix("go on: convnet ").split()
     lines = convnet(*command).stdout.splitlines()
-    assert lines[-1] == f"test it: convnet test --checkpoint {only_run()}"
+    assert lines[-1] == f"test it: convnet test --checkpoint {only_run()}/minibatch-000001800-tests-0001"
     assert state("runs") == state("whole")
     assert state("runs")["minibatches_done"] == EPOCHS * CASES / 5
     first, second = weights("runs"), weights("whole")

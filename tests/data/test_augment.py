@@ -58,6 +58,10 @@ def test_a_permutation_has_every_case_once_anywhere():
     assert np.all(np.abs(counts - 1000) < 5 * np.sqrt(1000))
 
 
+def test_the_colours_of_no_images_do_not_vary():
+    np.testing.assert_array_equal(augment.colour_axes(np.empty((0, 3, 2, 3), np.uint8)), np.zeros((3, 3)))
+
+
 def test_colour_covariance_over_many_images():
     images = np.random.default_rng(0).integers(0, 256, (700, 3, 2, 3), np.uint8)
     images[..., 2] = images[..., 0] // 2 + 20

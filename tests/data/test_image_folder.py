@@ -157,16 +157,83 @@ def test_images_of_different_sizes_are_scaled_and_cut_around_the_middle(tmp_path
     assert all(max(span) > 210 for span in spans)  # one side is whole
 
 
-def test_images_of_one_size_are_kept(tmp_path):
-    path = write_folder(tmp_path, BOTH)
-    assert opened(path, input=Maps(3, 12, 12)).shapes[0].maps == (3, 6, 5)
-    assert opened(path, image_size=12).shapes[0].maps == (3, 12, 12)
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"input": Maps(3, 12, 12)}, (12, 12)),
+        ({"image_size": 12}, (12, 12)),
+        ({"input": Maps(3, 12, 10), "crop_border": 1}, (12, 10)),
+        ({"crop": 7}, (7, 7)),
+    ],
+)
+def test_images_of_one_size_are_scaled_too(tmp_path, options, size):
+    assert opened(write_folder(tmp_path, BOTH), **options).shapes[0].maps == (3, *size)
+
+
+@pytest.mark.parametrize("options", [{}, {"input": Maps(3, 6, 5)}, {"input": Maps(3, 4, 3), "crop_border": 1}], ids=str)
+def test_images_of_the_size_asked_for_stay_as_they_are(tmp_path, options):
+    """Also beside one of another size."""
+    files = {**BOTH, "train/a/odd.png": png(random_images(1, 9, 9, 3)[0])} if options else BOTH
+    data = opened(write_folder(tmp_path, files), flip=False, **options)
+    found = {image.tobytes() for image in data._images.pixels}
+    assert found >= {image.tobytes() for image in IMAGES}
+    assert len(found) == len(files)
+
+
+@pytest.mark.parametrize("form", ["folder", "zip", "tar"])
+@pytest.mark.parametrize("top", ["", "top"])
+def test_a_test_set_alone(tmp_path, form, top):
+    """Nothing to train on; without training images the mean is zero."""
+    files = {**TEST, "notes/readme.txt": b""}
+    data = opened(written(tmp_path, form, under(top, files) if top else files), batch_size=5, noise=0.1)
+    assert (data.train_batches, data.test_batches, data.label_names) == ([], [1, 2, 3], ["a", "b", "c"])
+    assert pairs(data, data.test_batches) == expected_pairs(IMAGES[28:], LABELS[28:])
+    assert "0 training and 12 test images of 3x6x5 in 3 classes" in data.describe()
+    assert not data.statistics()["mean"].any()
+    assert not data.statistics()["colour_axes"].any()
+    data.use_statistics({"mean": np.full((6, 5, 3), 2.5, np.float32)})
+    images = data.get_batch(3, 1, train=False)[0]
+    assert {(image + 2.5).astype(np.uint8).tobytes() for image in images} <= {image.tobytes() for image in IMAGES[28:]}
 
 
 def test_different_sizes_and_nothing_to_bring_them_to(tmp_path):
     path = write_folder(tmp_path, {**BOTH, "train/b/odd.png": png(IMAGES[0][:5])})
-    with pytest.raises(ConvnetError, match=r"images of one size.*found .* of 5x[56] and .* of 5x[56]"):
+    text = r"images of one size.*--image-size or --input.*found .* of 5x[56] and .* of 5x[56]"
+    with pytest.raises(ConvnetError, match=text):
         opened(path)
+
+
+def sixteen_bit_files(form, values):
+    """Pillow's modes for these: I;16, I;16B and I."""
+    image = Image.fromarray(values.astype({"png": "<u2", "tiff, high byte first": ">u2", "tiff": "<i4"}[form]))
+    stream = io.BytesIO()
+    image.save(stream, form[:4].strip(","))
+    return stream.getvalue(), image.mode
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"), [("png", "I;16"), ("tiff", "I"), ("tiff, high byte first", "I;16B")], ids=str
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_images_of_16_bits_are_scaled_to_8(tmp_path, form, mode, channels):
+    values = np.random.default_rng(0).integers(0, 65536, (7, 5))
+    values[0] = [0, 128, 129, 65535, 257 * 200]
+    content, found = sixteen_bit_files(form, values)
+    assert found == mode
+    suffix = form[:4].strip(",")
+    path = write_folder(tmp_path, {f"{label}/{case}.{suffix}": content for label in "ab" for case in range(2)})
+    pixels = opened(path, input=Maps(channels, 7, 5))._images.pixels
+    assert pixels.shape == (4, 7, 5, channels)
+    expected = np.floor(values / 257 + 0.5)
+    np.testing.assert_array_equal(pixels, np.broadcast_to(expected[..., None], pixels.shape))
+
+
+def test_a_file_of_no_known_format(tmp_path):
+    path = write_folder(tmp_path, {**BOTH, "train/b/broken.png": b"no image"})
+    with pytest.raises(ConvnetError) as error:
+        opened(path)
+    message = f"{path}: train/b/broken.png: expected an image, but it cannot be decoded: the format is unknown"
+    assert str(error.value) == message
 
 
 def jpeg(image, quality=90):
@@ -202,7 +269,7 @@ def test_a_truncated_image_is_named(tmp_path, form, content):
         ({"train/a/readme.txt": b""}, "holds no images"),
         ({"x.png": b"", **image_files(IMAGES, LABELS)}, "x.png is not in a class folder; expected train/<class>"),
         ({**TRAIN, "train/x.png": b""}, "train/x.png is not in a class folder"),
-        (TEST, "found test/ but no train/ beside it"),
+        ({**TEST, "trian/a/0.png": b""}, "found test/ and trian/, but no train/ beside them"),
         ({**TRAIN, "test/a/0.png": b"", "test/b/0.png": b""}, "class folder test/c is missing"),
         ({**BOTH, "test/d/0.png": b""}, "class folder train/d is missing"),
         ({"a/0.png": b"", "a/1.png": b""}, "expected at least two class folders, found 1"),

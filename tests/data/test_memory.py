@@ -1,5 +1,6 @@
 """What the provider of data in memory does to images: mean, crops, flips, noise, order."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -118,6 +119,66 @@ def test_scalar_mean():
     np.testing.assert_array_equal(data.get_batch(2, 1, train=True)[0], pixels[30:50].astype(np.float64) - 12.5)
 
 
+@pytest.mark.parametrize("options", [{}, {"crop": 6}, {"crop_border": 2}], ids=str)
+def test_statistics_of_the_data_that_a_net_was_trained_with(options):
+    """Other data with them: its images, minus the mean of the first data."""
+    trained = provider(**options)
+    pixels = random_images(CASES, 9, 14, 3, seed=8) // 2
+    data = provider(pixels=pixels, **options)
+    statistics = trained.statistics()
+    assert list(statistics) == ["mean"]
+    assert statistics["mean"].dtype == np.float32
+    np.testing.assert_allclose(statistics["mean"], mean_by_loops(random_images(CASES, 9, 14, 3)), atol=1e-4)
+    data.use_statistics(statistics)
+    size = data.shapes[0].maps[1:]
+    top, left = (9 - size[0]) // 2, (14 - size[1]) // 2
+    expected = (pixels - statistics["mean"])[:, top : top + size[0], left : left + size[1]]
+    np.testing.assert_allclose(data.get_batch(4, 1, train=False)[0], expected[sum(TRAIN) :], atol=1e-4)
+    np.testing.assert_array_equal(data.statistics()["mean"], statistics["mean"])
+    statistics["mean"] += 1  # what was handed out or taken in is a copy
+    assert not np.any(data.statistics()["mean"] == statistics["mean"])
+    assert not np.any(trained.statistics()["mean"] == statistics["mean"])
+
+
+def test_colour_noise_of_the_data_that_a_net_was_trained_with():
+    grey = np.repeat(random_images(CASES, 9, 14, 1), 3, axis=3)
+    trained, data = provider(pixels=grey, noise=0.2), provider(noise=0.2)
+    assert {name: array.shape for name, array in trained.statistics().items()} == {
+        "mean": (9, 14, 3), "colour_axes": (3, 3)
+    }  # fmt: skip
+    plain = provider()
+    data.use_statistics({"colour_axes": trained.statistics()["colour_axes"]})  # its own mean remains
+    shift = (data.get_batch(1, 1, train=True)[0] - plain.get_batch(1, 1, train=True)[0])[:, 0, 0]
+    assert np.abs(shift).max() > 10
+    np.testing.assert_allclose(shift, shift[:, :1].repeat(3, axis=1), atol=0.01)  # grey data varies in brightness alone
+    plain.use_statistics(trained.statistics())  # without noise there is no use for the axes
+    assert list(plain.statistics()) == ["mean"]
+
+
+def test_a_providers_own_statistics_change_nothing():
+    data, again = provider(**AUGMENTED), provider(**AUGMENTED)
+    again.use_statistics(data.statistics())
+    again.use_statistics({})
+    assert same(again.get_batch(1, 3, train=True), data.get_batch(1, 3, train=True))
+
+
+def test_a_scalar_mean_goes_before_statistics():
+    data = provider(scalar_mean=12.5)
+    data.use_statistics({"mean": np.zeros((9, 14, 3), np.float32)})
+    np.testing.assert_array_equal(data.get_batch(4, 1, train=False)[0], random_images(CASES, 9, 14, 3)[57:] - 12.5)
+
+
+@pytest.mark.parametrize("shape", [(9, 13, 3), (9, 14), (9, 14, 1), (1, 14, 3), (378,), ()])
+def test_statistics_of_another_shape(shape):
+    data = provider(noise=0.1)
+    before = data.get_batch(1, 1, train=True)
+    values = {"colour_axes": np.ones((3, 3), np.float32), "mean": np.ones(shape, np.float32)}
+    text = f"test data: expected the mean that the net .* {re.escape(str((9, 14, 3)))}; found {re.escape(str(shape))}"
+    with pytest.raises(ConvnetError, match=text):
+        data.use_statistics(values)
+    assert same(data.get_batch(1, 1, train=True), before)
+
+
 def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
@@ -213,6 +274,8 @@ def test_plain_features():
     expected = features[30:50] - features[: sum(TRAIN)].astype(np.float64).mean(axis=0)
     np.testing.assert_allclose(data.get_batch(2, 1, train=True)[0], expected, atol=1e-6)
     assert "11 test cases of 13 features" in data.describe()
+    data.use_statistics({"mean": np.full(13, 0.5, np.float32)})
+    np.testing.assert_array_equal(data.get_batch(2, 1, train=True)[0], features[30:50] - np.float32(0.5))
     for options in ({"crop": 3}, {"crop_border": 1}, {"flip": True}):
         with pytest.raises(ConvnetError, match="expected images to crop or flip, found plain features"):
             provider(pixels=features, **options)

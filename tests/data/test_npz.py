@@ -1,6 +1,8 @@
 """NumPy's .npz files."""
 
 import io
+import random
+import zipfile
 
 import numpy as np
 import pytest
@@ -59,6 +61,22 @@ def test_a_share_of_each_class_is_tested(tmp_path, prefix, share, tested):
     np.testing.assert_array_equal(other.get_batch(2, 1, train=False)[0], parts[1][0])
 
 
+def test_a_test_set_alone(tmp_path):
+    path = saved(tmp_path, test_images=IMAGES, test_labels=LABELS)
+    data = opened(path, batch_size=20)
+    assert (data.train_batches, data.test_batches, data.num_classes) == ([], [1, 2], 3)
+    np.testing.assert_array_equal(data.get_batch(2, 1, train=False)[0], IMAGES[20:])
+    np.testing.assert_array_equal(data.get_batch(2, 1, train=False)[1][:, 0], LABELS[20:])
+    with pytest.raises(ConvnetError, match="a test share was given"):
+        opened(path, test_share=0.5)
+
+
+@pytest.mark.parametrize("shape", [(6, 3, 9, 1), (6, 3, 9, 3), (6, 1, 9, 4), (6, 4, 9, 9)])
+def test_images_with_few_rows_are_not_taken_for_channels_first(tmp_path, shape):
+    data = opened(saved(tmp_path, images=np.zeros(shape), labels=LABELS[:6]))
+    assert data.shapes[0].maps == (shape[3], *shape[1:3])
+
+
 def test_features(tmp_path):
     data = opened(saved(tmp_path, images=IMAGES.reshape(30, -1), labels=LABELS))
     assert data.shapes[0].features == 70
@@ -82,6 +100,11 @@ def test_features(tmp_path):
         ({"test_labels": LABELS[:8]}, r"test_labels: expected integers of shape \(9,\)"),
         ({"train_images": None}, r"expected an array train_images, found train_labels, test_images, test_labels"),
         ({"test_images": None}, r"expected an array test_images"),
+        ({"train_images": IMAGES.transpose(0, 3, 1, 2)[:, :1]},
+         r"train_images: expected the order \(cases, y, x, channels\); found uint8 of shape \(30, 1, 5, 7\), which looks "
+         "like channels first"),
+        ({"test_images": np.zeros((9, 3, 8, 8))}, r"test_images: expected the order .* \(9, 3, 8, 8\), which looks"),
+        ({"train_images": None, "train_labels": None, "test_labels": None}, r"expected an array test_labels, found test"),
     ],
 )
 def test_a_wrong_array_is_named(tmp_path, changed, text):
@@ -107,6 +130,26 @@ def test_files_that_are_no_npz(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ConvnetError, match=f"{path}: expected a .npz file"):
             opened(path)
+
+
+def test_members_that_are_no_arrays_and_damaged_headers(tmp_path):
+    """Every byte of the header of an array changed to many others: an error or data, never another exception."""
+    path = saved(tmp_path, images=IMAGES, labels=LABELS)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("notes.npy", b"text")
+    with pytest.raises(ConvnetError, match=f"{path}: expected a .npz file of plain arrays: notes is no array"):
+        opened(path)
+    stream = io.BytesIO()
+    np.save(stream, LABELS)
+    whole, drawn = stream.getvalue(), random.Random(0)
+    for position in range(100):
+        for byte in (0, 255, *b"()[]{}'\\#\n", *(drawn.randrange(256) for _ in range(4))):
+            content = bytearray(whole)
+            content[position] = byte
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("labels.npy", bytes(content))
+            with pytest.raises(ConvnetError, match=f"{path}: "):
+                opened(path)
 
 
 def test_a_test_share_beside_a_test_set(tmp_path):

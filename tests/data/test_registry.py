@@ -26,6 +26,9 @@ def test_names():
         ({"scalar_mean": float("inf")}, "scalar mean: expected a finite number, found inf"),
         ({"batch_size": 0}, "batch size: expected an integer of at least 1, found 0"),
         ({"image_size": 0}, "image size: expected an integer of at least 1, found 0"),
+        ({"image_size": 65537}, "image size: expected at most 65536 pixels a side, found 65537"),
+        ({"crop": 65537}, "crop: expected at most 65536 pixels a side, found 65537"),
+        ({"input": Maps(3, 8, 65537)}, "input: expected at most 65536 pixels a side, found 65537"),
         ({"test_share": 0.0}, "test share: expected a number above 0 and below 1, found 0.0"),
         ({"test_share": 1.0}, "test share: expected a number above 0 and below 1, found 1.0"),
     ],
@@ -41,6 +44,13 @@ def test_options_out_of_range(options, text):
         ({"provider": "cifra"}, "data provider: expected one of cifar, .*; found 'cifra'"),
         ({"provider": "dummy-3x32-10"}, "expected dummy-<channels>x<y>x<x>-<classes>.* found 'dummy-3x32-10'"),
         ({"provider": "dummy-0x3x2-10"}, "found 'dummy-0x3x2-10'"),
+        ({"provider": "dummy-3x9999999999x9999999999-10"}, "at most 2147483648 bytes in a data batch"),
+        ({"provider": "dummy-1x2048x2049-2"}, "at most 2147483648 bytes .* found 2148532224 bytes, for 128 cases"),
+        ({"provider": "dummy-1x8x8-1000001"}, "and 1000000 classes; found 32768 bytes, for 128 cases, and 1000001"),
+        ({"provider": "dummy-1x8x8-2", "batch_size": 2**23 + 1}, "found 2147483904 bytes, for 8388609 cases"),
+        ({"provider": f"dummy-1x8x8-{'9' * 5000}"}, "expected dummy-<channels>x<y>x<x>-<classes>"),
+        ({"input": Maps(3, 8, 4097)}, "the built-in sample: expected images of at most 4096 pixels .* found 8x4097"),
+        ({"input": Maps(1, 8, 8), "image_size": 4097}, "the built-in sample: expected images of at most 4096 pixels"),
         ({"provider": "cifar"}, "data provider cifar: expected the path of its data"),
         ({"provider": "image-folder"}, "data provider image-folder: expected the path of its data"),
         ({"test_share": 0.5}, "data provider sample takes no test share"),
@@ -50,6 +60,16 @@ def test_options_out_of_range(options, text):
 def test_options_that_do_not_go_together(options, text):
     with pytest.raises(ConvnetError, match=text):
         open_provider(ProviderOptions(**options))
+
+
+def test_data_that_does_not_fit_into_memory(tmp_path, monkeypatch):
+    def too_large(*_):
+        raise MemoryError("Unable to allocate 84.0 GiB")
+
+    monkeypatch.setattr("convnet.data.npz._arrays", too_large)
+    np.savez(tmp_path / "d.npz")
+    with pytest.raises(ConvnetError, match=r"data does not fit into memory: Unable to allocate 84.0 GiB"):
+        open_provider(ProviderOptions(path=tmp_path / "d.npz"))
 
 
 def test_paths_that_are_not_data(tmp_path):

@@ -101,14 +101,14 @@ def results(name, device, monkeypatch, own_room):
         if own_room:
             patched.setattr(build, "assign_offsets", apart)
         net = ConvNet(graph_of(*example(name), image=(3, 7, 5)), device, mini=6, seed=1, input_grads=True)
-    net.bound._arena[:] = 255
+    net.bound._arenas[0][:] = 255
     random = np.random.default_rng(0)
     costs = []
     for cases in (6, 4, 6):
         data = [random.standard_normal((cases, 7, 5, 3)).astype(np.float32), random.integers(0, 4, (cases, 1))]
         data[1] = data[1].astype(np.float32)
         costs += [net.test_minibatch(data), net.train_minibatch(data)]
-    return net.bound.plan.arena, costs, net.input_gradient("data", 6), net.state()
+    return net.bound.plan.arenas[0], costs, net.input_gradient("data", 6), net.state()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

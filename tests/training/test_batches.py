@@ -32,7 +32,6 @@ def all_batches(manager):
         batch = manager.get_next_batch()
         found.append((batch.epoch, batch.batchnum))
         assert batch.data[0][0, :2].tolist() == [batch.epoch, batch.batchnum]
-        manager.advance_batch()
     manager._worker.shutdown(wait=True)
     return found
 
@@ -47,15 +46,16 @@ def test_order(batch_range):
     assert (manager.epoch, manager.batch_idx) == (4, 0)
 
 
-def test_the_current_batch_stays_until_it_is_advanced():
+def test_the_current_batch_is_given_and_then_the_next_is_current():
     manager = BatchManager(Provider(), [5, 6], epochs=2)
-    first, again = manager.get_next_batch(), manager.get_next_batch()
-    assert (first.epoch, first.batchnum) == (again.epoch, again.batchnum) == (1, 5)
     assert (manager.epoch, manager.batch_idx, manager.batchnum) == (1, 0, 5)
-    manager.advance_batch()
+    first = manager.get_next_batch()
+    assert (first.epoch, first.batchnum) == (1, 5)
     assert (manager.epoch, manager.batch_idx, manager.batchnum) == (1, 1, 6)
     manager.advance_batch()
     assert (manager.epoch, manager.batch_idx, manager.batchnum) == (2, 0, 5)
+    again = manager.get_next_batch()
+    assert (again.epoch, again.batchnum) == (2, 5)
 
 
 def test_from_the_middle():
@@ -76,7 +76,6 @@ def test_the_next_batch_is_prepared_while_the_present_one_is_used():
     provider = Provider()
     manager = BatchManager(provider, [1, 2], epochs=1)
     manager.get_next_batch()
-    manager.advance_batch()
     manager.get_next_batch()
     here = threading.current_thread()
     assert provider.asked == [(1, 1), (1, 2)]
@@ -88,7 +87,6 @@ def test_the_present_batch_does_not_wait_for_the_next():
     manager = BatchManager(Provider(slow={2: used}), [1, 2], epochs=1)
     assert manager.get_next_batch().batchnum == 1  # while batch 2 is still being read
     used.set()
-    manager.advance_batch()
     assert manager.get_next_batch().batchnum == 2
 
 
@@ -96,7 +94,6 @@ def test_an_error_while_preparing_surfaces_when_its_turn_comes():
     provider = Provider(fail=[(1, 2)])
     manager = BatchManager(provider, [1, 2, 3], epochs=1)
     assert manager.get_next_batch().batchnum == 1
-    manager.advance_batch()
     with pytest.raises(ConvnetError, match="batch 2 of epoch 1 cannot be read"):
         manager.get_next_batch()
 
@@ -113,9 +110,9 @@ def test_when_to_test(frequency, due):
     """Every so many batches since the beginning of training, across epochs, and after the last one."""
     manager, found = BatchManager(Provider(), [1, 2, 3], epochs=2, testing_freq=frequency), []
     while not manager.finished:
+        manager.get_next_batch()
         if manager.test_is_due:
-            found.append(manager.batches_done + 1)
-        manager.advance_batch()
+            found.append(manager.batches_done)
     assert found == due
 
 
@@ -125,19 +122,19 @@ def test_progress():
     manager = BatchManager(Provider(), batch_range, epochs=epochs)
     for epoch in range(1, epochs + 1):
         for index in range(4):
+            manager.get_next_batch()
             originals = len(batch_range) * (epoch - 1) + index + 1
             assert manager.progress == (originals - 1) / (epochs * len(batch_range))
-            manager.advance_batch()
-    assert manager.progress == 1.0
     assert BatchManager(Provider(), batch_range, epochs=1, epoch=3).progress == 1.0, "progress must not exceed 1"
 
 
 def test_ranges():
-    assert checked_range(None, [1, 2, 3], "train-range") == [1, 2, 3]
-    assert checked_range([3, 1], [1, 2, 3], "train-range") == [3, 1]
-    with pytest.raises(ConvnetError, match=r"^--train-range: the data has batches 1 to 5 for this, found 6$"):
-        checked_range([5, 6, 7], [1, 2, 3, 4, 5], "train-range")
-    with pytest.raises(ConvnetError, match=r"^--test-range: the data has batch 6 for this, found 1$"):
-        checked_range([1], [6], "test-range")
+    provider = Provider()
+    provider.train_batches, provider.test_batches = [1, 2, 3, 4, 5], [6]
+    assert checked_range(None, [1, 2, 3, 4, 5], provider, "train-range") == [1, 2, 3, 4, 5]
+    assert checked_range([3, 1], [1, 2, 3, 4, 5], provider, "train-range") == [3, 1]
+    assert checked_range([5], [6], provider, "test-range") == [5], "any batch can be tested on"
+    with pytest.raises(ConvnetError, match=r"^--train-range: expected data batches from 1 to 6, found 7$"):
+        checked_range([5, 6, 7], [1, 2, 3, 4, 5], provider, "train-range")
     with pytest.raises(ConvnetError, match="--test-range: the data has no batches"):
-        checked_range(None, [], "test-range")
+        checked_range(None, [], provider, "test-range")

@@ -32,7 +32,11 @@ def a_checkpoint(done=0, **state):
     random = np.random.default_rng(done)
     weights = {"fc.weights.0": random.standard_normal((3, 2)).astype(np.float32)}
     options = {"epochs": 3, "input": "1x8x8", "crop": None}
-    return Checkpoint("[a]\n", "# ü\n", options, [[4, None]], TrainingState(minibatches_done=done, **state), weights)
+    return Checkpoint(
+        layers="[a]\n", params="# ü\n", options=options, given={"mini": 3}, data={"shapes": ["4"]},
+        state=TrainingState(minibatches_done=done, **state), weights=weights,
+        statistics={"mean": np.arange(4, dtype=np.float32)},
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,8 @@ def test_what_is_written_is_read(tmp_path):
     folder = written.save(tmp_path / "new" / "run")
     found = Checkpoint.load(folder)
     assert (found.layers, found.params, found.options) == (written.layers, written.params, written.options)
-    assert found.data_shapes == written.data_shapes
+    assert (found.data, found.given) == (written.data, written.given)
+    np.testing.assert_array_equal(found.statistics["mean"], written.statistics["mean"])
     assert found.state == written.state
     assert found.weights.keys() == written.weights.keys()
     assert found.weights["fc.weights.0"].tobytes() == written.weights["fc.weights.0"].tobytes()
@@ -82,7 +87,7 @@ def test_the_state_of_training_is_in_it(run):
     assert set(checkpoint.weights) == {*names, *(f"{name}.inc" for name in names)}
     assert all(weights.any() for weights in checkpoint.weights.values())
     assert checkpoint.options["mini"] == 8
-    assert checkpoint.data_shapes == [[192, [3, 8, 8]], [1, None]]
+    assert checkpoint.data["shapes"] == ["3x8x8", "1"]
     assert "[conv1]" in checkpoint.layers
     assert "[train]" in checkpoint.params
 

@@ -43,6 +43,31 @@ def test_a_file_here_wins_over_a_net_that_comes_with_convnet(place):
     assert find_layers("alexnet").samefile(bare)
 
 
+def test_a_bare_name_is_looked_up_in_the_cfg_folders_here_first(place):
+    own = touch(place / "layers-cfg" / "alexnet.cfg")
+    params = touch(place / "params-cfg" / "alexnet.cfg")
+    mine = touch(place / "layers-cfg" / "mine.cfg")
+    for name in ("alexnet", "alexnet.cfg", "layers-cfg/alexnet"):
+        assert find_layers(name).samefile(own)
+        assert find_params(None, find_layers(name)).samefile(params)
+    assert find_layers("mine").samefile(mine)
+    assert find_params("alexnet", mine).samefile(params)
+    assert find_layers("lenet5").samefile(ROOT / "layers-cfg" / "lenet5.cfg")
+    with pytest.raises(ConvnetError, match=r"params-cfg[/\\]mine\.cfg.*--params names one"):
+        find_params(None, mine)
+    with pytest.raises(ConvnetError, match="did you mean 'mine'"):
+        find_layers("minee")
+
+
+def test_a_folder_of_a_nets_name_does_not_hide_the_net(place):
+    (place / "digits").mkdir()
+    assert find_layers("digits").samefile(ROOT / "layers-cfg" / "digits.cfg")
+    assert find_params("digits", place / "x.cfg").samefile(ROOT / "params-cfg" / "digits.cfg")
+    (place / "other").mkdir()
+    with pytest.raises(ConvnetError, match=r"^other: expected a layer file, found a directory"):
+        find_layers("other")
+
+
 def test_the_parameter_file_of_a_layer_file(place):
     layers = touch(place / "layers-cfg" / "my.cfg")
     with pytest.raises(ConvnetError, match=r"params-cfg[/\\]my\.cfg.*--params names one"):
@@ -91,7 +116,7 @@ def test_what_else_is_not_a_file(place):
         find_layers("zzzzzzzzzzz")
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "file/net.cfg", f"..{os.sep}" * 3000 + "net.cfg"])
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 253, "a\0b", "file/net.cfg", f"..{os.sep}" * 3000 + "net.cfg"])
 def test_names_that_the_system_refuses(place, name):
     touch(place / "file")
     with pytest.raises(ConvnetError):

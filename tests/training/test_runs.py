@@ -7,8 +7,9 @@ import pytest
 
 from convnet.errors import ConvnetError
 from convnet.training.batches import BatchManager
-from convnet.training.checkpoint import WEIGHTS, Checkpoint, checkpoints, newest
+from convnet.training.checkpoint import WEIGHTS, Checkpoint, TrainingState, checkpoints, newest
 from convnet.training.runs import continued_run, new_run
+from convnet.training.trainer import Trainer
 
 from .small import MINIBATCHES, PARAMS, Place, files_of, finish, resume, stop_after
 
@@ -44,8 +45,8 @@ def test_nothing_is_written_before_the_first_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"train-range": [1, 3]}, "--train-range: .* found 3"),
-        ({"test-range": [1]}, "--test-range: .* found 1"),
+        ({"train-range": [1, 9]}, "--train-range: .* found 9"),
+        ({"test-range": [9]}, "--test-range: .* found 9"),
         ({"crop": 11}, "crop 11 does not fit into images of 10x10 pixels"),
         ({"data": "nowhere"}, "nowhere: expected data"),
         ({"classes": 5}, "outputs: expected 3, the number of classes in the data, found 5; --classes 3"),
@@ -151,8 +152,8 @@ def test_more_epochs_are_those_of_a_longer_run(tmp_path):
 def test_rates_follow_the_new_number_of_epochs(run):
     """As in the originals, progress is that of all epochs now asked for."""
     trainer = resume(run, epochs=6)
-    assert trainer.batches.progress == 0.5
     next(trainer.run_training())
+    assert trainer.batches.progress == 0.5
     fc, conv = trainer.net.parameter("fc.weights.0"), trainer.net.parameter("conv1.weights.0")
     rates = dict(zip(trainer.net.graph.parameters, trainer.net.store.layout.rates[:, 0], strict=True))
     assert rates[fc] == pytest.approx(0.05 * 0.5 + 0.05 / 4 * 0.5)
@@ -191,7 +192,7 @@ def test_a_broken_parameter_file_is_reported_and_nothing_written(run, tmp_path):
 def test_other_data_than_the_net_takes(run, tmp_path):
     larger = tmp_path / "larger.npz"
     np.savez(larger, images=np.zeros((9, 12, 12, 3), np.uint8), labels=np.arange(9) % 3)
-    with pytest.raises(ConvnetError, match=r"expected 'fc\.weights\.0' of shape \(150, 3\), found \(96, 3\)"):
+    with pytest.raises(ConvnetError, match=r"expected data of 3x8x8 and 1, .* found 3x10x10 and 1"):
         resume(run, data=str(larger), crop=10, epochs=4)
 
 
@@ -248,3 +249,33 @@ def test_the_data_is_found_again_from_another_folder(tmp_path, monkeypatch):
     list(trainer.run_training())
     monkeypatch.chdir("/")
     assert continued_run(trainer.run, None, {"epochs": 2}, "cpu", 1).session.provider.cases(1) > 0
+
+
+def test_other_data_is_normalized_as_the_nets_own(run, tmp_path):
+    other = tmp_path / "other.npz"
+    generator = np.random.default_rng(8)
+    np.savez(other, images=generator.integers(0, 99, (30, 10, 10, 3), np.uint8), labels=np.arange(30) % 3)
+    trained = Checkpoint.load(newest(run)).statistics["mean"]
+    provider = resume(run, data=str(other), epochs=4).session.provider
+    np.testing.assert_array_equal(provider.statistics()["mean"], trained)
+
+
+def test_what_the_command_line_gave_at_first_wins_over_another_parameter_file(tmp_path):
+    place = Place(tmp_path)
+    run = place.uninterrupted(epochs=1, mini=7).run
+    other = tmp_path / "other.cfg"
+    other.write_text(PARAMS + "[train]\nmini=9\nkeep=2\n" if "[train]" not in PARAMS else PARAMS)
+    options = resume(run, params=str(other), epochs=2).session.options
+    assert (options["mini"], options["epochs"]) == (7, 2)
+
+
+def test_one_process_at_a_time_trains_a_run(tmp_path):
+    place = Place(tmp_path)
+    first = place.start()
+    training = first.run_training()
+    next(training)
+    second = Trainer(first.session, first.net, first.run, TrainingState())
+    with pytest.raises(ConvnetError, match="another process is training this run"):
+        next(second.run_training())
+    training.close()
+    next(second.run_training())

@@ -13,6 +13,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import get_cython_function_address, intrinsic
 
+KIND = "blas"  # threadpoolctl's name for such libraries
+
 for _name in ("sgemm", "dgemm"):
     llvmlite.binding.add_symbol(f"convnet_{_name}", get_cython_function_address("scipy.linalg.cython_blas", _name))
 

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
+# Loads SciPy's BLAS: only libraries that are loaded can be set to one thread.
+from convnet.backends.cpu import blas
+
 Launch = Callable[[], None]
 Array = np.ndarray[Any, Any]
 
@@ -65,7 +68,7 @@ class CpuDevice:
         self.threads = threads or available_cores()
         self.workspace = Workspace()
         self._pool = ThreadPoolExecutor(max(1, self.threads - 1), thread_name_prefix=f"cpu{index}")
-        threadpoolctl.threadpool_limits(limits=1, user_api="blas")
+        threadpoolctl.threadpool_limits(limits=1, user_api=blas.KIND)
 
     def __str__(self) -> str:
         return f"cpu:{self.index}"

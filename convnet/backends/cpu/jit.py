@@ -7,7 +7,9 @@ folder named by the content of all kernel files.
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -25,12 +27,24 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 @cache
 def cache_folder() -> Path:
-    """Where compiled kernels are kept; a new folder for each content of the kernel files."""
+    """Where compiled kernels are kept; a new folder for each content of the kernel files.
+
+    Where no place can be written to, it is a temporary folder: every process then compiles its kernels anew.
+    """
     package = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for source in sorted([*package.glob("ops/*/cpu*.py"), *package.glob("backends/cpu/*.py")]):
         digest.update(source.read_bytes())
-    return Path(platformdirs.user_cache_dir("convnet")) / f"cpu-{digest.hexdigest()[:16]}"
+    folder = Path(platformdirs.user_cache_dir("convnet")) / f"cpu-{digest.hexdigest()[:16]}"
+    return folder if _writable(folder) else Path(tempfile.mkdtemp(prefix="convnet-kernels-"))
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def kernel(function: Function) -> Function:

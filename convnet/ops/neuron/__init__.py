@@ -25,6 +25,7 @@ for arrays of any shape, all alike.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ _PARAMETERS = {
     "log": ("a",),
     "drelu": ("a",),
 }
+NAMES = tuple(_PARAMETERS)
 _FROM_INPUT = ("abs", "square", "log", "drelu")
 _DIVIDE = ("tanh", "drelu")  # by their first parameter
 _TEXT = re.compile(r"\s*(?P<name>\w+)\s*(?:\[(?P<values>[^\[\]]*)\])?\s*")
@@ -74,13 +76,14 @@ class NeuronFunction:
 def parse(text: str) -> NeuronFunction:
     """The neuron that a cfg file's `neuron=` names, such as `relu` or `tanh[1.7, 6e-1]`.
 
-    Raises ValueError, with all neurons listed, if the name, the number of parameters or a parameter is wrong.
+    Raises ValueError, with what was probably meant and all neurons listed, if the name, the number of parameters or a
+    parameter is wrong.
     """
     match = _TEXT.fullmatch(text)
     name = match["name"].lower() if match else ""
     values = _numbers(match["values"] if match else None)
     if values is None or len(values) != len(_PARAMETERS.get(name, values)) or name not in _PARAMETERS:
-        raise ValueError(f"expected a neuron: {_listing()}; found '{text}'")
+        raise ValueError(f"expected a neuron, found '{text}'{_hint(text)} (neurons: {_listing()})")
     if not all(map(math.isfinite, values)) or (name in _DIVIDE and values[0] == 0):
         limit = ", the first not 0," if name in _DIVIDE else ""
         raise ValueError(f"expected finite numbers{limit} for {name}, found '{text}'")
@@ -97,6 +100,22 @@ def _numbers(text: str | None) -> list[float] | None:
         return None
 
 
+def _hint(text: str) -> str:
+    """What was probably meant by a wrong text, to follow it in a message."""
+    name = text.partition("[")[0].strip().lower()
+    if name in _PARAMETERS:
+        count = len(_PARAMETERS[name])
+        needed = f"needs {count} number{'s' * (count > 1)}, as in" if count else "takes no numbers, as in"
+        return f"; {name} {needed} {_form(name)}"
+    near = difflib.get_close_matches(name, _PARAMETERS, n=1)
+    return f"; did you mean '{_form(near[0])}'?" if near else ""
+
+
+def _form(name: str) -> str:
+    """A neuron with the names of its parameters."""
+    words = _PARAMETERS[name]
+    return f"{name}[{','.join(words)}]" if words else name
+
+
 def _listing() -> str:
-    """All neurons with the names of their parameters."""
-    return ", ".join(f"{name}[{','.join(words)}]" if words else name for name, words in _PARAMETERS.items())
+    return ", ".join(map(_form, _PARAMETERS))

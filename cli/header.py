@@ -1,0 +1,66 @@
+"""The lines that `convnet train` begins with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convnet.training.options import merged, to_plain
+from convnet.training.session import Session
+from convnet.training.trainer import Trainer
+
+_MOST_NAMES = 12  # of classes, in one line
+
+
+def header(trainer: Trainer, *, continued: bool) -> list[str]:
+    """What is trained on what, and where the run lies; for a run that goes on, also what is not as it was."""
+    session, net, batches = trainer.session, trainer.net, trainer.batches
+    lines = [f"data: {session.provider.describe()}"]
+    if session.provider.sample:
+        lines.append("      (--data PATH trains on your own)")
+    lines += _classes(session.provider.label_names)
+    lines.append(
+        f"net:  {session.files.layers.path}, {session.graph.size:,} parameters, minibatches of {net.mini}, "
+        f"on {net.device}"
+    )
+    lines += _fitted(session)
+    lines.append(f"run:  {trainer.run}, {batches.epochs} epochs of {len(batches.batch_range)} data batches")
+    if continued:
+        lines += _changed(session)
+    if str(net.device).startswith("cpu") and _nothing_compiled():
+        lines.append("compiling kernels for this machine; later runs start at once")
+    return lines
+
+
+def _classes(names: list[str]) -> list[str]:
+    if not 0 < len(names) <= _MOST_NAMES:
+        return []
+    # The name of a folder may hold anything.
+    return ["classes: " + ", ".join(name if name.isprintable() else ascii(name) for name in names)]
+
+
+def _fitted(session: Session) -> list[str]:
+    """Whether the net got other outputs than its layer file says, because of the built-in sample."""
+    now, usual = session.options["classes"], session.files.classes
+    asked = session.given.get("classes") is not None or session.files.options.get("classes") is not None
+    if not session.provider.sample or asked or now in (None, usual):
+        return []
+    return [f"      {now} outputs for the sample's {now} classes instead of the layer file's {usual}"]
+
+
+def _changed(session: Session) -> list[str]:
+    before, now = to_plain(merged(session.files.options)), to_plain(session.options)
+    changes = [f"{name} {_shown(before[name])} -> {_shown(now[name])}" for name in now if before[name] != now[name]]
+    return [f"changed: {', '.join(changes)}"] if changes else []
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):  # a range of batches
+        return str(value[0]) if len(value) == 1 else f"{value[0]}-{value[-1]}"
+    return "unset" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _nothing_compiled() -> bool:
+    # The backend is loaded by now: the net is on its device.
+    from convnet.backends.cpu.jit import cache_folder
+
+    return not any(cache_folder().rglob("*.nbi"))

@@ -1,0 +1,80 @@
+"""What a CPU device promises: one BLAS thread, the same bits for any number of threads, a place for kernels."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convnet.backends.cpu.device import CpuDevice, Workspace, aligned_bytes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BLAS_THREADS = """
+import threadpoolctl
+from convnet.backends import open_device
+open_device("cpu", 2)
+print({pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"})
+"""
+
+# Sizes that BLAS cuts differently when it runs on several threads.
+PRODUCT = """
+import hashlib, numpy as np
+from convnet.backends import open_device
+from convnet.ops.matmul import cpu
+generator = np.random.default_rng(0)
+x, w = (generator.standard_normal(shape).astype(np.float32) for shape in ((100, 777), (777, 333)))
+y = np.zeros((100, 333), np.float32)
+cpu.fprop(open_device("cpu", 2), x, w, None, y, accumulate=False, neuron=None)()
+print(hashlib.sha256(y.tobytes()).hexdigest())
+"""
+
+
+def printed(code, **environment):
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT,
+                         env={**os.environ, **environment})  # fmt: skip
+    return run.stdout.strip()
+
+
+def test_blas_runs_on_one_thread_in_a_fresh_process():
+    assert printed(BLAS_THREADS, OPENBLAS_NUM_THREADS="2") == "{1}"
+
+
+def test_results_do_not_depend_on_the_threads_blas_began_with():
+    assert printed(PRODUCT, OPENBLAS_NUM_THREADS="1") == printed(PRODUCT, OPENBLAS_NUM_THREADS="2")
+
+
+def test_kernels_compile_where_no_cache_can_be_written():
+    assert printed(PRODUCT, XDG_CACHE_HOME="/proc/none") == printed(PRODUCT)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize("items", [1, 2, 5, 100])
+def test_parallel_covers_every_item_once(threads, items):
+    counts = np.zeros(items, np.int64)
+
+    def kernel(start, stop, target):
+        target[start:stop] += 1
+
+    CpuDevice(threads=threads).parallel(kernel, items, counts)()
+    assert counts.tolist() == [1] * items
+
+
+def test_an_error_in_a_worker_surfaces():
+    def kernel(start, stop):
+        if start:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        CpuDevice(threads=2).parallel(kernel, 2)()
+
+
+def test_the_workspace_is_as_large_as_the_largest_request():
+    workspace = Workspace()
+    small, large = workspace.reserve((3,), np.float64), workspace.reserve((5, 7), np.float32)
+    assert small().shape == (3,)
+    assert large().dtype == np.float32
+    assert np.shares_memory(small(), large())
+    assert aligned_bytes(10).ctypes.data % 64 == 0
