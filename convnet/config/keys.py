@@ -55,7 +55,7 @@ class Ignored:
 
     def note(self, value: str) -> str:
         """What to tell a user who wrote this value."""
-        if self.harmless is None or all(_number(item) in self.harmless for item in split_items(value)):
+        if self.harmless is None or all(_number(item) in self.harmless for item in split_items(value)[:1]):
             return f"has no effect here: {self.why}"
         return f"is not supported: {self.why}; the net differs from the original's"
 
@@ -83,8 +83,8 @@ def read_values(
     """The values of a section by `Key.name`, defaults included.
 
     A key with `per_input` gives a list of `inputs` items; one item alone, or the default, is repeated. `also_allowed`
-    are lower-case keys that the caller reads; `misplaced` says of lower-case keys that stand in the wrong file where they
-    belong. Without a section every key has its default.
+    are lower-case keys that the caller reads; `misplaced` says of the other file's keys, by lower-case name, that they
+    belong there. Without a section every key has its default.
 
     Errors go to `report`: wrong values, missing and unknown keys. A key with an error is absent from the result.
     """

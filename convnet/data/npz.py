@@ -27,6 +27,7 @@ _READ_ERRORS = (
     SyntaxError,
     tokenize.TokenError,
     MemoryError,
+    OverflowError,
     zipfile.BadZipFile,
     zlib.error,
     NotImplementedError,

@@ -89,11 +89,12 @@ class ProviderOptions:
     def source_size(self) -> tuple[int, int] | None:
         """(y, x) that images should be brought to so that, after cropping, they fit the net; None if nothing says.
 
-        With `crop`, images are 8/7 of it, as AlexNet's 256 are of 224.
+        With `crop`, an input larger than it is what is cropped; otherwise images are 8/7 of it, as AlexNet's 256 are of
+        224.
         """
         if self.image_size is not None:
             return self.image_size, self.image_size
-        if self.crop:
+        if self.crop and not (self.input and min(self.input.y, self.input.x) > self.crop):
             return self.crop * 8 // 7, self.crop * 8 // 7
         if self.input is None:
             return None

@@ -8,7 +8,7 @@ from functools import cache
 
 from convnet.config.nearest import nearest
 from convnet.layers.base import Layer
-from convnet.ops import neuron
+from convnet.ops.neuron import NAMES as NEURONS
 
 
 @cache
@@ -23,8 +23,8 @@ def layer_types() -> dict[str, type[Layer]]:
 def unknown_type(name: str) -> str:
     """What to tell a user who took `name` for a layer type."""
     types, function = layer_types(), name.partition("[")[0].strip().lower()
-    if function in neuron.NAMES:
-        hint = f"'{function}' is a neuron: write neuron={name} in a layer"
+    if function in NEURONS:
+        hint = f"'{function}' is a neuron: write neuron={name.lower()} in a layer"
     else:
         near = nearest(name, types)
         hint = f"did you mean '{near}'?" if near else f"expected one of {', '.join(types)}"

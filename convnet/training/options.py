@@ -17,8 +17,8 @@ DATA = (
     Key("data", Text(), "folder or file with the data; without it, a built-in sample that fits the net", default=None,
         aliases=("data-path",)),
     Key("data-provider", Text(), "how to read the data, if its form does not tell", default=None),
-    Key("input", Maps(), "the images the net takes, channels x rows x columns; for the built-in sample, for image "
-        "folders and for describe", default=None),
+    Key("input", Maps(), "the images the net takes, channels x rows x columns: the built-in sample is made so, images "
+        "of a folder are brought to it, describe assumes it", default=None),
     Key("crop", Int(minimum=0), "side of the square cut from each image: at random in training, the centre in testing; "
         "0: no cropping", default=0, aliases=("inner-size",)),
     Key("crop-border", Int(minimum=0), "instead of crop: pixels cut off at each side of the image", default=0),

@@ -131,6 +131,36 @@ def test_ignored_key_gives_a_note() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "harmless"),
+    [("0", True), ("0.0", True), ("1", True), ("false", True), ("0, off,1", True), ("2", False), ("0,2", False),
+     ("-1", False), ("", False), ("nan", False), ("0 0", False), ("a.b(0,1)", False)],
+)  # fmt: skip
+def test_an_ignored_key_is_harmless_with_some_values_only(value: str, harmless: bool) -> None:
+    ignored = Ignored("updatePeriod", "weights are updated after every minibatch", harmless=(0, 1))
+    report = Report()
+    section = parse(f"[conv1]\nupdatePeriod={value}", "a.cfg", report).sections["conv1"]
+    read_values(section, (), ignored=(ignored,), report=report)
+    assert report.errors == []
+    assert [note.text for note in report.notes] == [
+        "has no effect here: weights are updated after every minibatch" if harmless
+        else "is not supported: weights are updated after every minibatch; the net differs from the original's"
+    ]  # fmt: skip
+
+
+def test_a_key_without_values_that_do_no_harm() -> None:
+    assert Ignored("initCFunc", "why", harmless=()).note("0").startswith("is not supported: why; ")
+
+
+def test_a_misplaced_key() -> None:
+    report = Report()
+    section = parse("[conv1]\nEpsW=1\nepsX=1", "a.cfg", report).sections["conv1"]
+    read_values(section, (), report=report, misplaced={"epsw": "belongs elsewhere"})
+    assert [str(error) for error in report.errors] == [
+        "a.cfg:2: [conv1] EpsW: belongs elsewhere", "a.cfg:3: [conv1] epsX: unknown key; no keys are known here",
+    ]  # fmt: skip
+
+
 def test_a_key_that_others_refer_to_need_not_be_known() -> None:
     found, messages = values("width=8\nfilters=%(width)s\nfilterSize=%(width)s")
     assert (found["filters"], messages) == ([8], [])

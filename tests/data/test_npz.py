@@ -2,6 +2,7 @@
 
 import io
 import random
+import struct
 import zipfile
 
 import numpy as np
@@ -101,10 +102,10 @@ def test_features(tmp_path):
         ({"train_images": None}, r"expected an array train_images, found train_labels, test_images, test_labels"),
         ({"test_images": None}, r"expected an array test_images"),
         ({"train_images": IMAGES.transpose(0, 3, 1, 2)[:, :1]},
-         r"train_images: expected the order \(cases, y, x, channels\); found uint8 of shape \(30, 1, 5, 7\), which looks "
-         "like channels first"),
+         r"train_images: expected the order \(cases, y, x, channels\); found uint8 of shape \(30, 1, 5, 7\), which "
+         "looks like channels first"),
         ({"test_images": np.zeros((9, 3, 8, 8))}, r"test_images: expected the order .* \(9, 3, 8, 8\), which looks"),
-        ({"train_images": None, "train_labels": None, "test_labels": None}, r"expected an array test_labels, found test"),
+        ({"train_images": None, "train_labels": None, "test_labels": None}, r"expected an array test_labels, found"),
     ],
 )
 def test_a_wrong_array_is_named(tmp_path, changed, text):
@@ -150,6 +151,31 @@ def test_members_that_are_no_arrays_and_damaged_headers(tmp_path):
                 archive.writestr("labels.npy", bytes(content))
             with pytest.raises(ConvnetError, match=f"{path}: "):
                 opened(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000000,)}",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (10000000000000000000000000,)}",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (-1,)}",
+        "{'descr': [('a',)], 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': {'names': 1}, 'fortran_order': False, 'shape': (1,)}",
+        "{[]: 1}",
+        "{1: 2, 'a': 3}",
+        "if 1:\n    2\n  3",
+        "(" * 5000,
+        "-" * 9000 + "1",
+        "'",
+    ],
+    ids=range(11),
+)
+def test_headers_that_numpy_stumbles_over(tmp_path, header):
+    path, content = tmp_path / "d.npz", header.encode() + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(content)) + content + bytes(8))
+    with pytest.raises(ConvnetError, match=f"{path}: expected a .npz file of plain arrays"):
+        opened(path)
 
 
 def test_a_test_share_beside_a_test_set(tmp_path):

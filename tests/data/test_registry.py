@@ -107,3 +107,19 @@ def test_dummy_data():
     np.testing.assert_array_equal(again.get_batch(1, 1, train=True)[0], images)
     other = open_provider(ProviderOptions(provider="dummy-5x31x17-3", seed=3, batch_size=200))
     assert not np.array_equal(other.get_batch(1, 1, train=True)[0], images)
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ({}, None),
+        ({"input": Maps(3, 24, 32)}, (24, 32)),
+        ({"crop": 224}, (256, 256)),
+        ({"crop": 224, "input": Maps(3, 224, 224)}, (256, 256)),
+        ({"crop": 24, "input": Maps(3, 32, 32)}, (32, 32)),
+        ({"crop_border": 4, "input": Maps(3, 24, 24)}, (32, 32)),
+        ({"crop": 24, "image_size": 40, "input": Maps(3, 32, 32)}, (40, 40)),
+    ],
+)
+def test_what_size_images_are_brought_to(given, size):
+    assert ProviderOptions(**given).source_size == size

@@ -145,13 +145,28 @@ def test_parse(text: str, expected: NeuronFunction) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "rely", "tanh", "tanh[1]", "tanh[1,2,3]", "tanh[1,x]", "tanh[1,2", "relu[1]", "brelu[]", "relu relu", "nrelu"],
-)
-def test_parse_lists_the_neurons_on_a_mistake(text: str) -> None:
-    with pytest.raises(ValueError, match=r"expected a neuron: .*relu.*tanh\[a,b\].*found") as error:
+    ("text", "hint"),
+    [
+        ("", ""),
+        ("zebra", ""),
+        ("relu relu", "; did you mean 'relu'?"),
+        ("rely", "; did you mean 'relu'?"),
+        ("nrelu", "; did you mean 'relu'?"),
+        ("TAHN[1,2]", "; did you mean 'tanh[a,b]'?"),
+        *((text, "; tanh needs 2 numbers, as in tanh[a,b]")
+          for text in ("tanh", "Tanh[1]", "tanh[1,2,3]", "tanh[1,x]", "tanh[1,2", "tanh[]")),
+        ("brelu[]", "; brelu needs 1 number, as in brelu[a]"),
+        ("relu[1]", "; relu takes no numbers, as in relu"),
+    ],
+)  # fmt: skip
+def test_parse_hints_and_lists_the_neurons_on_a_mistake(text: str, hint: str) -> None:
+    with pytest.raises(ValueError, match="expected a neuron") as error:
         parse(text)
-    assert str(error.value).endswith(f"found '{text}'")
+    words, _, listing = str(error.value).partition(" (neurons: ")
+    assert words == f"expected a neuron, found '{text}'{hint}"
+    assert listing == (
+        "ident, logistic, relu, brelu[a], softrelu, abs, square, sqrt, tanh[a,b], linear[a,b], log[a], drelu[a])"
+    )
 
 
 def test_an_unknown_name_is_refused() -> None:
