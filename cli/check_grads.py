@@ -15,7 +15,7 @@ from .options import LAYERS, PARAMS, THREADS, from_keys, given
 _CASES = 4  # enough to mix cases, few enough for float64 and big nets
 _MINI = next(replace(key, default=_CASES) for key in ALL if key.name == "mini")
 _KEYS = (_MINI, *(key for key in ALL if key.name in ("input", "classes", "seed")))
-_LIMIT = 1e-5
+_LIMIT = 1e-4  # kinks of relu and max leave some 1e-5 in big nets; mistakes show as 1e-2 and more
 
 
 @click.command("check-grads")
@@ -27,7 +27,7 @@ def command(layers: str | None, params: str | None, threads: int | None, **value
     """Compare a net's gradients with numeric ones, in float64 on the CPU, on random data.
 
     Prints one line for each matrix of weights, each layer's biases and the images; ends with exit code 1 if any differs
-    by more than 1e-5 relative. Minibatches have 4 cases unless --mini says otherwise.
+    by more than 1e-4 relative. Minibatches have 4 cases unless --mini says otherwise.
     """
     if layers is None:
         raise click.UsageError("expected --layers")
@@ -43,5 +43,6 @@ def command(layers: str | None, params: str | None, threads: int | None, **value
         total, failed = total + 1, failed + bad
         slopes = f"analytic {check.analytic: .6e}  numeric {check.numeric: .6e}"
         click.echo(f"{check.name:24} {slopes}  difference {check.error:.1e}{'  FAILED' if bad else ''}")
-    click.echo(f"{failed} of {total} gradients differ" if failed else f"all {total} gradients agree")
+    kinks = "; small differences may come from kinks (relu, max), which another --seed or fewer cases (--mini) avoid"
+    click.echo(f"{failed} of {total} gradients differ{kinks}" if failed else f"all {total} gradients agree")
     sys.exit(1 if failed else 0)

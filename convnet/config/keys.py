@@ -55,7 +55,7 @@ class Ignored:
 
     def note(self, value: str) -> str:
         """What to tell a user who wrote this value."""
-        if self.harmless is None or all(_number(item) in self.harmless for item in split_items(value)[:1]):
+        if self.harmless is None or all(_number(item) in self.harmless for item in split_items(value)):
             return f"has no effect here: {self.why}"
         return f"is not supported: {self.why}; the net differs from the original's"
 

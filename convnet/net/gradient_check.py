@@ -11,7 +11,7 @@ import numpy as np
 from convnet.net.convnet import Array, ConvNet
 from convnet.weights.parameter import Parameter
 
-_STEPS = (1e-4, 1e-5, 1e-6, 1e-7)
+_STEPS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ def check_gradients(net: ConvNet, data: Sequence[Array], seed: int = 0) -> Itera
     """Check every parameter that learns, and every data layer whose gradient the net computes.
 
     net: of type float64. data: one minibatch. The objective is the sum of coeff * cost over all cases and costs; its
-    numeric derivative is (E(w + h r) - E(w - h r)) / 2h along random normal r. Kinks (relu, max) near w spoil large h,
-    rounding spoils small h, so several h are tried and the best counts.
+    numeric derivative is (E(w + h r) - E(w - h r)) / 2h along random r of the size of w. Kinks (relu, max) near w spoil
+    large h, rounding spoils small h, so several h are tried and the best counts.
     """
     generator = np.random.default_rng(seed)
     net.compute_gradients(data)
@@ -61,7 +61,8 @@ def _data_gradients(net: ConvNet, cases: int) -> dict[int, tuple[str, Array]]:
 def _check(
     name: str, values: Array, gradient: Array, generator: np.random.Generator, objective: Callable[[Array], float]
 ) -> GradientCheck:
-    direction = generator.standard_normal(values.shape)
+    size = float(np.sqrt(np.mean(np.square(values)))) or 1.0
+    direction = generator.standard_normal(values.shape) * size
     analytic = float((gradient.reshape(values.shape) * direction).sum())
     slopes = [
         (objective(values + step * direction) - objective(values - step * direction)) / (2 * step) for step in _STEPS
