@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import click
 
 from convnet.config.keys import REQUIRED, Ignored, Key
-from convnet.config.nearest import nearest
 from convnet.errors import ConvnetError
-from convnet.layers import layer_types
+from convnet.layers import layer_types, unknown_type
 from convnet.layers.base import UNLIMITED, Layer
 from convnet.layers.common import INPUTS, common_keys
 
@@ -28,8 +27,7 @@ def command(layer_type: str | None) -> None:
         click.echo("\nconvnet layers TYPE shows the keys of a type.")
         return
     if layer_type not in types:
-        near = nearest(layer_type, types)
-        raise ConvnetError(f"unknown layer type '{layer_type}'" + (f"; did you mean '{near}'?" if near else ""))
+        raise ConvnetError(unknown_type(layer_type))
     click.echo(_reference(types[layer_type]))
 
 
@@ -46,7 +44,7 @@ def _reference(cls: type[Layer]) -> str:
         section = "mandatory" if cls.needs_params else "optional"
         parts += ["", f"Keys in the parameter file (section {section}):", *_keys(cls.params)]
     if cls.ignored:
-        parts += ["", "Read for the originals' sake, without effect:", *_ignored(cls.ignored)]
+        parts += ["", "Keys of the originals that are read but not followed:", *_ignored(cls.ignored)]
     return "\n".join(parts)
 
 

@@ -44,14 +44,8 @@ class Shape:
         """The shape of `channels` maps of `y` rows and `x` columns."""
         return Shape(channels * y * x, Maps(channels, y, x))
 
-    def as_maps(self, channels: int) -> Maps | None:
-        """These features read as `channels` maps; None if that is impossible.
-
-        The maps of the layer below are kept when their number agrees (they need not be square). Otherwise the features
-        are cut into square maps, as cuda-convnet does.
-        """
-        if self.maps is not None and self.maps.channels == channels:
-            return self.maps
+    def square_maps(self, channels: int) -> Maps | None:
+        """The features cut into `channels` square maps, as cuda-convnet does; None if that is impossible."""
         if channels < 1 or self.features % channels:
             return None
         side = math.isqrt(self.features // channels)

@@ -20,15 +20,29 @@ def output_layer(layers: CfgFile) -> Section | None:
     return below if below is not None and _value(below, "type") == "fc" else None
 
 
-def with_classes(layers: CfgFile, classes: int, report: Report) -> CfgFile:
-    """The same file with `classes` outputs in the layer below the softmax; an error if there is no one such layer."""
+def with_classes(
+    layers: CfgFile, params: CfgFile | None, classes: int, report: Report
+) -> tuple[CfgFile, CfgFile | None]:
+    """The same files with `classes` outputs in the layer below the softmax; an error if there is no one such layer.
+
+    Where the cost counts top-k errors with more guesses than that, k becomes `classes`.
+    """
     section = output_layer(layers)
     if section is None or "outputs" not in section.entries:
         wanted = "one cost.logreg over a softmax over an fc layer, whose outputs it could set"
         report.error(f"{layers.path}: --classes: expected {wanted}")
-        return layers
-    entries = {**section.entries, "outputs": replace(section.entries["outputs"], value=str(classes))}
-    return replace(layers, sections={**layers.sections, section.name: replace(section, entries=entries)})
+        return layers, params
+    cost = next(name for name, found in layers.sections.items() if _value(found, "type") == "cost.logreg")
+    guesses = _value(params.sections[cost], "topk") if params and cost in params.sections else ""
+    if params and guesses.isdecimal() and int(guesses) > classes:
+        params = _with_value(params, cost, "topk", classes)
+    return _with_value(layers, section.name, "outputs", classes), params
+
+
+def _with_value(file: CfgFile, name: str, key: str, value: int) -> CfgFile:
+    section = file.sections[name]
+    entries = {**section.entries, key: replace(section.entries[key], value=str(value))}
+    return replace(file, sections={**file.sections, name: replace(section, entries=entries)})
 
 
 def _value(section: Section, key: str) -> str:

@@ -100,7 +100,7 @@ def images(layer: Layer, index: int, channels: int, report: LayerReport, key: st
             wanted = f"{shape.maps.channels}, the channels of input '{source}' ({shape.maps})"
             report.error(f"expected {wanted}, found {channels}", key)
         return shape.maps
-    maps = shape.as_maps(channels)
+    maps = shape.square_maps(channels)
     if maps is None:
         wanted = f"channels that cut the {shape.features} outputs of input '{source}' into square maps"
         report.error(f"expected {wanted}, found {channels}", key)

@@ -50,10 +50,10 @@ class NetFiles:
         Raises:
             ConfigError: everything that is wrong with the files.
         """
-        layers = self.layers
+        layers, params = self.layers, self.params
         if classes is not None and not self.report.errors:
-            layers = with_classes(layers, classes, self.report)
-        return build_graph(layers, self.params, shapes, self.report)
+            layers, params = with_classes(layers, params, classes, self.report)
+        return build_graph(layers, params, shapes, self.report)
 
     @property
     def classes(self) -> int | None:
