@@ -88,6 +88,16 @@ EXAMPLES = {
     "neuron sqrt": ("neuron", "inputs=positive\nneuron=sqrt\n", ""),
     "neuron log": ("neuron", "inputs=positive\nneuron=log[0.5]\n", ""),
 }  # fmt: skip
+# What each example gives for images of 3x7x5, worked out by hand: maps, or the number of features.
+BASE = (6, 7, 5)
+OUTPUTS = {
+    "fc": 5, "fc of two inputs": 5, "fc sharing its own matrix": 5,
+    "conv": (8, 4, 3), "conv of two inputs": (8, 4, 3), "conv with biases of its own": (8, 4, 3),
+    "conv of forced size": (3, 4, 5), "conv sharing": (3, 5, 3), "local": (8, 4, 3), "local of two inputs": (8, 4, 3),
+    "pool max": (6, 3, 2), "pool max from outside": (6, 3, 2), "pool avg": (6, 3, 2),
+    "pool avg of some outputs": (6, 2, 2), "softmax": 210, "concat": (18, 7, 5), "concat of features": 213,
+    "pass": (12, 7, 5), "cost.sum2": 0, "cost.logreg": 0, "data": (3, 7, 5),
+}  # fmt: skip
 EXTRA = {
     "concat of features": ("[tail]\ntype=fc\ninputs=base\noutputs=3\ninitW=0.3\n", f"[tail]\n{RATES}"),
     "neuron sqrt": ("[positive]\ntype=neuron\ninputs=base\nneuron=linear[0.5,2]\n", ""),

@@ -11,13 +11,23 @@ from convnet.net import ConvNet
 from convnet.net.gradient_check import check_gradients
 from tests.net.nets import graph_of
 
-from .examples import EXAMPLES, example
+from .examples import BASE, EXAMPLES, OUTPUTS, example
 
 IMAGE = (3, 7, 5)
 
 
 def test_every_type_has_an_example():
     assert {kind for kind, _, _ in EXAMPLES.values()} == set(layer_types())
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_output_shape(name):
+    shape = graph_of(*example(name), image=IMAGE)["x"].layer.shape
+    expected = OUTPUTS.get(name, BASE)
+    if isinstance(expected, tuple):
+        assert (shape.maps, shape.features) == (expected, expected[0] * expected[1] * expected[2])
+    else:
+        assert (shape.maps, shape.features) == (None, expected)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
