@@ -30,10 +30,6 @@ class LayerReport:
         """Record an error of this layer; `key` is the cfg key at fault."""
         self._report.error(text, place=self._place(key), section=self._sections[0].name, key=key)
 
-    def note(self, text: str, key: str | None = None) -> None:
-        """Record something the user should know that is not an error."""
-        self._report.note(text, place=self._place(key), section=self._sections[0].name, key=key)
-
 
 class Layer(ABC):
     """A layer: what it takes from the two files, the shape it gives, and the operations it is made of.

@@ -16,11 +16,10 @@ from convnet.ops.conv.cpu_products import (
     windows_by_gradients,
 )
 from convnet.ops.conv.cpu_windows import Windows, add, gather, padded, scatter, windows
-from convnet.ops.neuron import NeuronFunction
+from convnet.ops.neuron import IDENT, NeuronFunction
 from convnet.ops.neuron.cpu import apply
 
 _PARTS = 8  # partial sums of the filters' gradient, whatever the number of threads
-_IDENT = NeuronFunction("ident")
 
 
 def weights_to_memory(w: Array, geometry: ConvGeometry) -> Array:
@@ -45,7 +44,7 @@ def fprop(
     n = check_shapes(x, w, y, geometry)
     if bias is not None and bias.shape not in ((geometry.filters,), (geometry.modules * geometry.filters,)):
         raise ValueError(f"conv: bias of shape {bias.shape} for {geometry}")
-    f, real = neuron or _IDENT, y.dtype.type
+    f, real = neuron or IDENT, y.dtype.type
     positions = n * geometry.modules
     return dev.parallel(
         _fprop, -(-positions // BLOCK), x.reshape(-1), w.reshape(-1), np.empty(0, y.dtype) if bias is None else bias,

@@ -16,7 +16,7 @@ from convnet.ops.conv.cpu_products import (
 )
 from convnet.ops.conv.cpu_windows import Windows, gather, padded, scatter, windows
 from convnet.ops.local import LocalGeometry
-from convnet.ops.neuron import NeuronFunction
+from convnet.ops.neuron import IDENT, NeuronFunction
 from convnet.ops.neuron.cpu import apply
 
 # Cases whose gradients one item of `bprop_acts` adds up, and the items wanted of a small minibatch: more cases make
@@ -24,7 +24,6 @@ from convnet.ops.neuron.cpu import apply
 _CASES = 32
 _ITEMS = 8
 
-_IDENT = NeuronFunction("ident")
 
 
 def weights_to_memory(w: Array, geometry: LocalGeometry) -> Array:
@@ -49,7 +48,7 @@ def fprop(
     n = check_shapes(x, w, y, geometry)
     if bias is not None and bias.shape != (geometry.modules * geometry.filters,):
         raise ValueError(f"local: bias of shape {bias.shape} for {geometry}")
-    f, real = neuron or _IDENT, y.dtype.type
+    f, real = neuron or IDENT, y.dtype.type
     return dev.parallel(
         _fprop, geometry.modules, x.reshape(-1), w.reshape(-1), np.empty(0, y.dtype) if bias is None else bias,
         y.reshape(-1), windows(geometry), geometry.groups, geometry.filters, n, accumulate, f.code, real(f.a),

@@ -73,6 +73,9 @@ class NeuronFunction:
         return self.name not in _FROM_INPUT
 
 
+IDENT = NeuronFunction("ident")  # what an operation applies where no neuron is fused into it
+
+
 def parse(text: str) -> NeuronFunction:
     """The neuron that a cfg file's `neuron=` names, such as `relu` or `tanh[1.7, 6e-1]`.
 
