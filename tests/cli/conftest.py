@@ -10,12 +10,14 @@ import pytest
 from click.testing import CliRunner
 from convnet_cli import main
 
-from tests.net.nets import DATA
-
 PROGRAM = Path(sysconfig.get_path("scripts")) / "convnet"
-LAYERS = (
-    DATA
-    + """
+LAYERS = """
+[data]
+type=data
+dataIdx=0
+[labels]
+type=data
+dataIdx=1
 [scale]
 type=neuron
 inputs=data
@@ -43,7 +45,6 @@ inputs=fc
 type=cost.logreg
 inputs=labels,probs
 """
-)
 RATES = "epsW=0.05\nepsB=0.1\nmomW=0.9\nmomB=0.9\nwc=0.01\n"
 PARAMS = f"[train]\nbatch-size=20\nmini=8\nepochs=2\n[conv]\n{RATES}[drop]\nkeep=0.8\n[fc]\n{RATES}[logprob]\ntopk=2\n"
 TRAIN, TEST = 50, 12  # cases: batches 1, 2, 3 and 4
