@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convnet.config.keys import REQUIRED, Key, read_values
@@ -12,8 +12,8 @@ from convnet.config.report import Place, Report
 from convnet.graph.checks import check_uses
 from convnet.graph.layer_graph import LayerGraph, Node, link_consumers
 from convnet.graph.neurons import neuron_node
-from convnet.graph.parameters import attach_parameters
-from convnet.graph.placement import place
+from convnet.graph.parameters import attach_parameters, check_functions
+from convnet.graph.placement import check_devices, place
 from convnet.graph.softmax import link_softmax, merge_gradients
 from convnet.layers import layer_types, unknown_type
 from convnet.layers.base import Layer, LayerReport
@@ -39,13 +39,18 @@ def build_graph(layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[S
     return LayerGraph(nodes)
 
 
-def check_files(layers: CfgFile, params: CfgFile | None, report: Report) -> None:
+def check_files(
+    layers: CfgFile, params: CfgFile | None, report: Report, *, devices: int | None = None, functions: bool = False
+) -> None:
     """Check what can be checked of the two files before the shapes of the data are known: all but shapes.
+
+    devices: how many the run has; None for a net that is only described, on any. functions: look for the functions of
+    initWFunc and initBFunc, too, which imports the user's modules.
 
     Raises:
         ConfigError: as `build_graph`.
     """
-    _Builder(layers, params, None, report).build()
+    _Builder(layers, params, None, report, devices, functions).build()
     # Without an error the same is said together with what the shapes show.
     if report.errors:
         check_uses(layers, report)
@@ -53,12 +58,17 @@ def check_files(layers: CfgFile, params: CfgFile | None, report: Report) -> None
 
 
 class _Builder:
-    """Builds the nodes of all sections; without `data_shapes` only reads and checks what is written in the files."""
+    """Builds the nodes of all sections; without `data_shapes` only reads and checks what is written in the files.
+
+    devices, functions: as in `check_files`.
+    """
 
     def __init__(
-        self, layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[Shape] | None, report: Report
-    ) -> None:
+        self, layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[Shape] | None, report: Report,
+        devices: int | None = None, functions: bool = False,
+    ) -> None:  # fmt: skip
         self.layers, self.params, self.report = layers, params, report
+        self.devices, self.functions = devices, functions
         self.data_shapes = None if data_shapes is None else list(data_shapes)
         # By section, the node that consumers are linked to; None after an error.
         self.built: dict[str, Node | None] = {}
@@ -83,6 +93,7 @@ class _Builder:
         values = read_values(section, keys, ignored=(*cls.ignored, DROPOUT), inputs=max(1, len(names)),
                              report=self.report, also_allowed=("type", "inputs"),
                              misplaced=dict.fromkeys(_names(cls.params), elsewhere))  # fmt: skip
+        self._check_for_run(values, section)
         learning = self._learning(section, cls, len(names))
         inputs = self._inputs(section, names)
         # What has an error is missing: a layer is made only of what it needs.
@@ -90,6 +101,14 @@ class _Builder:
         known = inputs if cls.inputs_range[1] else self.data_shapes
         if whole and known:
             self._finish(cls(section.name, names, values, learning), inputs, section)
+
+    def _check_for_run(self, values: Mapping[str, Any], section: Section) -> None:
+        """Report what is right in a net that is described, but not in the one to be run."""
+        own = LayerReport(self.report, section)
+        if self.devices is not None and values.get(GPU.name):
+            check_devices(values[GPU.name], self.devices, own)
+        if self.functions:
+            check_functions(values, own)
 
     def _layer_type(self, section: Section) -> type[Layer] | None:
         entry, types = section.entries.get("type"), layer_types()

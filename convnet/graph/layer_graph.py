@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from convnet.config.reader import Section
-from convnet.config.report import Place
 from convnet.layers.base import Layer
 from convnet.layers.cost import CostLayer
 from convnet.weights.parameter import Parameter
@@ -31,11 +30,6 @@ class Node:
     def name(self) -> str:
         """The layer's name."""
         return self.layer.name
-
-    def place_of(self, key: str) -> Place:
-        """Where the layer file has this key, or the section without it."""
-        entry = self.section.entries.get(key.lower())
-        return entry.place if entry else self.section.place
 
 
 def link_consumers(nodes: Sequence[Node]) -> None:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from convnet.graph.layer_graph import Node
 from convnet.layers.base import Layer, LayerReport
 from convnet.layers.filters import FilterLayer
+from convnet.weights.initial import find_function
 from convnet.weights.parameter import Parameter
 from convnet.weights.schedule import ParameterSchedule
 
 _FIXED = ParameterSchedule("const", 0.0)  # for nets without a parameter file
+
+
+def check_functions(values: Mapping[str, Any], report: LayerReport) -> None:
+    """Report functions for initial weights or biases that are not found. This imports the user's modules."""
+    for key in ("initWFunc", "initBFunc"):
+        if values.get(key) is not None:
+            try:
+                find_function(values[key])
+            except ValueError as error:
+                report.error(str(error), key)
 
 
 def attach_parameters(node: Node, earlier: Mapping[str, Node], report: LayerReport) -> None:
@@ -48,9 +60,7 @@ def _weights(layer: Layer, index: int) -> Parameter:
 
 def _biases(layer: Layer) -> Parameter:
     assert layer.biases is not None
-    return Parameter(
-        layer.name, None, layer.biases, layer.learning["epsB"] or _FIXED, layer.learning["momB"] or 0.0
-    )
+    return Parameter(layer.name, None, layer.biases, layer.learning["epsB"] or _FIXED, layer.learning["momB"] or 0.0)
 
 
 def _shared(

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convnet.errors import ConvnetError
-from convnet.graph.layer_graph import LayerGraph, Node
+from convnet.graph.layer_graph import Node
 from convnet.layers.base import Layer, LayerReport
 
 
-def place(
-    layer: Layer, inputs: Sequence[Node], asked: list[int] | None, report: LayerReport
-) -> tuple[int, ...] | None:
+def place(layer: Layer, inputs: Sequence[Node], asked: list[int] | None, report: LayerReport) -> tuple[int, ...] | None:
     """One device for each replica; () for data layers; None after reporting an error.
 
     A layer without `gpu` runs where its first input runs; one over data alone runs on device 0 (cuda-convnet has no
@@ -36,14 +33,8 @@ def place(
     return gpus
 
 
-def require_one_device(graph: LayerGraph) -> None:
-    """Check that a net runs on device 0 alone, the only one that a run has.
-
-    Raises:
-        ConvnetError: naming the first layer that asks for another device.
-    """
-    for node in graph.nodes:
-        if any(node.gpus):
-            asked = ",".join(map(str, node.gpus))
-            where = f"{node.place_of('gpu')}: [{node.section.name}] gpu"
-            raise ConvnetError(f"{where}: a run has one device, 0; the layer asks for {asked}")
+def check_devices(asked: Sequence[int], devices: int, report: LayerReport) -> None:
+    """Report a layer whose `gpu` names others than the first `devices`, which are those that a run has."""
+    if max(asked) >= devices:
+        there = ",".join(map(str, range(devices)))
+        report.error(f"expected devices that a run has ({there}), found {','.join(map(str, asked))}", "gpu")

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from convnet.backends import open_device
-from convnet.graph.placement import require_one_device
+from convnet.backends import DeviceOptions, open_device
 from convnet.net import ConvNet
 from convnet.net.gradient_check import GradientCheck, check_gradients
 from convnet.training.options import Options
-from convnet.training.session import NetFiles, describe_shapes
+from convnet.training.session import DEVICES, NetFiles, describe_shapes
 
 
 def net_gradients(files: NetFiles, options: Options, threads: int | None = None) -> Iterator[GradientCheck]:
@@ -22,11 +21,10 @@ def net_gradients(files: NetFiles, options: Options, threads: int | None = None)
     Raises:
         ConvnetError: if the files are wrong or nothing says what the input is.
     """
-    files.check(options)
+    files.check(options, devices=DEVICES)
     shapes = describe_shapes(options)
     graph = files.graph(shapes, options["classes"])
-    require_one_device(graph)
-    device = open_device("cpu", threads)
+    device = open_device(DeviceOptions("cpu", threads))
     net = ConvNet(
         graph, device, mini=options["mini"], seed=options["seed"], dtype=np.float64, input_grads=True, initial=False
     )

@@ -14,31 +14,38 @@ from convnet.errors import ConvnetError
 from convnet.graph.build import build_graph, check_files
 from convnet.graph.classes import output_layer, with_classes
 from convnet.graph.layer_graph import LayerGraph
-from convnet.graph.placement import require_one_device
 from convnet.layers.cost import LogisticRegression
 from convnet.shape import Shape
 from convnet.training.checkpoint import LAYERS, PARAMS, Checkpoint
 from convnet.training.files import find_layers, find_params
 from convnet.training.options import Options, from_plain, merged, read_train_section
 
+DEVICES = 1  # that a run has
+
 
 @dataclass
 class NetFiles:
-    """The two files of a net, if it has a parameter file, and the options that this sets."""
+    """The two files of a net, if it has a parameter file, and the options that this sets.
+
+    `stored`: they are a checkpoint's, which has the net's weights.
+    """
 
     layers: CfgFile
     params: CfgFile | None
     options: Options
     report: Report
+    stored: bool = False
 
-    def check(self, options: Options) -> None:
+    def check(self, options: Options, *, devices: int | None = None, functions: bool = False) -> None:
         """Check what can be checked before the data is known; shapes are only if something else is wrong too.
+
+        devices, functions: what the net needs to be run, as in `check_files`.
 
         Raises:
             ConfigError: everything that is wrong with the files.
         """
         try:
-            check_files(self.layers, self.params, self.report)
+            check_files(self.layers, self.params, self.report, devices=devices, functions=functions)
         except ConfigError:
             if options["input"] is not None:
                 build_graph(self.layers, self.params, describe_shapes(options), self.report)
@@ -86,12 +93,12 @@ def stored_files(checkpoint: Checkpoint, folder: Path, params: str | None) -> Ne
     layers = parse(checkpoint.layers, str(folder / LAYERS), report)
     stored, given_then = from_plain(checkpoint.options), from_plain(checkpoint.given)
     if params is None:
-        return NetFiles(layers, parse(checkpoint.params, str(folder / PARAMS), report), stored, report)
+        return NetFiles(layers, parse(checkpoint.params, str(folder / PARAMS), report), stored, report, stored=True)
     path = find_params(params, folder / LAYERS)
     assert path is not None
     given = read(path, report)
     train = read_train_section(given, layers, report)
-    return NetFiles(layers, given, {**stored, **train, **given_then}, report)
+    return NetFiles(layers, given, {**stored, **train, **given_then}, report, stored=True)
 
 
 def data_options(options: Options) -> ProviderOptions:
@@ -124,14 +131,14 @@ def open_session(files: NetFiles, given: Options) -> Session:
         ConvnetError: if the files, the options or the data are wrong, or do not fit each other.
     """
     options = options_in_force(files, given)
-    files.check(options)  # before the data is opened, which may take long
+    # Before the data is opened, which may take long.
+    files.check(options, devices=DEVICES, functions=not files.stored)
     if options["data"] is None and options["data-provider"] is None:
         describe_shapes(options)  # the sample has to fit something
     provider = open_provider(data_options(options))
     if provider.sample and options["classes"] is None and files.classes not in (None, provider.num_classes):
         options = {**options, "classes": provider.num_classes}
     graph = files.graph(provider.shapes, options["classes"])
-    require_one_device(graph)
     for cost in graph.costs:
         if isinstance(cost, LogisticRegression):
             _check_classes(cost, graph, files.layers, provider.num_classes)

@@ -236,6 +236,25 @@ def test_broken_rates_stop_a_resumed_run_before_anything_is_written(small):
     assert sorted(Path("runs").rglob("*")) == before
 
 
+def test_everything_wrong_with_a_checkpoints_files_is_said_at_once(small):
+    """By test and by train, of which neither needs the functions for initial weights any more."""
+    convnet("train", *NET, *DATA, "--epochs", "1")
+    folder = newest()
+    text = LAYERS.replace("outputs=3", "outputs=3\nouputs=1\ninitWFunc=gone_weights.ones\ngpu=1")
+    (folder / "layers.cfg").write_text(text.replace("[labels]", "[labels"))
+    before = sorted(Path("runs").rglob("*"))
+    for command in (("test",), ("train", "--epochs", "2")):
+        errors = convnet(*command, "--checkpoint", folder, code=2).stderr.splitlines()
+        place = f"{folder}/layers.cfg"
+        assert errors == [
+            "convnet: 3 errors",
+            f"{place}:5: expected ']' after the name of a section, found '[labels'",
+            f"{place}:27: [fc] ouputs: unknown key; did you mean 'outputs'?",
+            f"{place}:29: [fc] gpu: expected devices that a run has (0), found 1",
+        ]
+    assert sorted(Path("runs").rglob("*")) == before
+
+
 def test_initial_weights_by_function_are_asked_for_once(small):
     """The function's module is needed when the run begins, not when it is tested or goes on, perhaps elsewhere."""
     Path("own_weights.py").write_text(

@@ -1,8 +1,9 @@
 """What users meet when their files are wrong: one message with the right lines, exit code 2, nothing written.
 
 The files are in broken/. A message that a line must cause stands behind it, after "; expect", without file and line;
-one about another file, or a whole file, stands at the top, after "# expect". An ellipsis stands for any text. The
-layer files in layers/ go with params.cfg, the parameter files in params/ with layers.cfg; in both/ are pairs.
+one about another file, or a whole file, stands at the top, after "# expect". An ellipsis stands for any text. Commands
+in parentheses are the only ones that must give the message; one that must give none must end well. The layer files in
+layers/ go with params.cfg, the parameter files in params/ with layers.cfg; in both/ are pairs.
 """
 
 import re
@@ -33,16 +34,17 @@ def pairs():
 
 CASES = list(pairs())
 IDS = [layers if params == "params.cfg" else params for layers, params in CASES]
-# What shows only when weights are made or data is there.
-NEEDS_TRAINING = re.compile(r"layers/(init-func-(?!form)|classes|gpu-other)")
+# Commands that need no data.
+INPUT = ("--input", "1x8x8")
 
 
-def expected_messages(name):
+def expected_messages(name, command="train"):
     for number, line in enumerate((BROKEN / name).read_text(encoding="utf-8").splitlines(), start=1):
-        if line.startswith("# expect "):
-            yield line.removeprefix("# expect ")
-        else:
-            yield from (f"{name}:{number}: {message}" for message in line.split("  ; expect ")[1:])
+        whole = line.startswith("# expect ")
+        for text in [line.removeprefix("# expect ")] if whole else line.split("  ; expect ")[1:]:
+            commands, message = re.fullmatch(r"(?:\(([^)]*)\) )?(.*)", text).groups()
+            if commands is None or command in commands.split(", "):
+                yield message if whole else f"{name}:{number}: {message}"
 
 
 def matches(message, expected):
@@ -99,18 +101,22 @@ def test_train(layers, params, here, runs):
     check(run("train", "--layers", layers, "--params", params, *DATA, "--save-path", str(runs)), expected)
 
 
-@pytest.mark.parametrize(
-    ("layers", "params"), [case for case in CASES if not NEEDS_TRAINING.match(case[0])],
-    ids=[name for name in IDS if not NEEDS_TRAINING.match(name)],
-)  # fmt: skip
-def test_describe(layers, params, here):
-    expected = [*expected_messages(layers), *expected_messages(params)]
-    check(run("describe", "--layers", layers, "--params", params, "--input", "1x8x8"), expected)
+@pytest.mark.parametrize("command", ["describe", "check-grads"])
+@pytest.mark.parametrize(("layers", "params"), CASES, ids=IDS)
+def test_commands_without_data(layers, params, command, here):
+    expected = [*expected_messages(layers, command), *expected_messages(params, command)]
+    arguments = (command, "--layers", layers, "--params", params, *INPUT)
+    if expected:
+        check(run(*arguments), expected)
+    else:
+        result = CliRunner().invoke(main, list(arguments))
+        assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize(
-    "case", ["layers/key-unknown", "params/schedule-steps", "layers/init-func-raises", "layers/classes"]
-)
+@pytest.mark.parametrize("case", [
+    "layers/key-unknown", "params/schedule-steps", "layers/init-func-several", "layers/classes",
+    "both/layer-params-run",
+])  # fmt: skip
 def test_through_the_installed_command(case, runs):
     layers, params = CASES[IDS.index(f"{case}.cfg")]
     program = Path(sysconfig.get_path("scripts")) / "convnet"
@@ -123,7 +129,7 @@ def test_through_the_installed_command(case, runs):
 
 def test_both_files_of_original_names_are_found_together(here):
     """Without --params; the messages of both files are in one report."""
-    output = run("describe", "--layers", "both/layers-everything.cfg", "--input", "1x8x8")
+    output = run("describe", "--layers", "both/layers-everything.cfg", *INPUT)
     names = ("both/layers-everything.cfg", "both/layer-params-everything.cfg")
     check(output, [message for name in names for message in expected_messages(name)])
     assert output.startswith("convnet: 10 errors\n")

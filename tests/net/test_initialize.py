@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from convnet.errors import ConvnetError
+from convnet.config.report import ConfigError
 from convnet.net import ConvNet
 
 from .nets import DATA, graph_of
@@ -122,11 +122,35 @@ def test_functions_give_and_checkpoints_hold_the_originals_shapes(device, module
     assert state["last.biases"].shape == (1, 5)
 
 
-def test_a_function_that_does_not_do_is_named_with_its_line(device, module):
-    text = FUNCTIONS.replace("KIND", "conv").replace("SHARING", "").replace("net.biases", "net.wrong")
-    line = text.splitlines().index("initBFunc=own_init_net.wrong") + 1
-    with pytest.raises(ConvnetError, match=rf"^layers\.cfg:{line}: \[conv\] initBFunc: expected an array of shape"):
-        state_of(text, device, names=("conv", "last"))
+BAD_FUNCTIONS = f"""{DATA}
+[conv]
+type=conv
+inputs=data
+channels=3
+filters=2
+filterSize=3
+initBFunc=own_init_net.wrong
+initWFunc=own_init_net.weights(half)
+[last]
+type=fc
+inputs=conv,data
+outputs=5
+initWFunc=own_init_net.wrong
+{COST}"""
+
+
+def test_functions_that_do_not_do_are_named_together_with_their_lines(device, module):
+    """In the order of lines, which is not that of the calls; each matrix of a layer for itself."""
+    with pytest.raises(ConfigError) as caught:
+        state_of(BAD_FUNCTIONS, device, names=("conv", "last"))
+    first, last = (BAD_FUNCTIONS.splitlines().index(line) + 1 for line in ("[conv]", "[last]"))
+    assert str(caught.value).splitlines() == [
+        f"layers.cfg:{first + 6}: [conv] initBFunc: expected an array of shape (2, 1), found (1, 1)",
+        f"layers.cfg:{first + 7}: [conv] initWFunc: 'weights' failed: "
+        "ValueError(\"could not convert string to float: 'half'\")",
+        f"layers.cfg:{last + 4}: [last] initWFunc: expected an array of shape (160, 5), found (1, 1)",
+        f"layers.cfg:{last + 4}: [last] initWFunc: expected an array of shape (360, 5), found (1, 1)",
+    ]
 
 
 def test_a_shared_matrix_keeps_its_owners_values(device):

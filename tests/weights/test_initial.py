@@ -7,8 +7,7 @@ import pytest
 from scipy import stats
 
 from convnet.config.kinds import FunctionCall
-from convnet.errors import ConvnetError
-from convnet.weights.initial import biases_from_function, normal, weights_from_function
+from convnet.weights.initial import find_function, from_function, normal
 
 
 def test_weights_are_normal_with_deviation_initw():
@@ -57,6 +56,9 @@ def biases(name, shape, params=[]):
 def fails(*arguments, params):
     raise RuntimeError("no idea")
 
+def ends(*arguments, params):
+    sys.exit(4)
+
 class Refuses:
     def __call__(self, *arguments, params):
         raise RuntimeError("no idea")
@@ -96,21 +98,22 @@ def call(text):
     return FunctionCall().parse(text)
 
 
-def test_the_function_is_called_once_for_each_input(module):
+def test_the_function_for_weights(module):
     before = list(sys.path)
-    found = weights_from_function(call(f"{module}.weights(0.5, abc)"), "fc", [(2, 3), (4, 3)])
+    found = [from_function(call(f"{module}.weights(0.5, abc)"), "fc", *of) for of in ((0, (2, 3)), (1, (4, 3)))]
     assert [values.tolist() for values in found] == [[[1.0] * 3] * 2, [[2.0] * 3] * 4]
     assert sys.modules[module].seen == [("fc", 0, (2, 3), ["0.5", "abc"]), ("fc", 1, (4, 3), ["0.5", "abc"])]
     assert sys.path == before
 
 
 def test_the_function_for_biases(module):
-    assert biases_from_function(call(f"{module}.biases"), "conv", (4, 1)).tolist() == [[0], [1], [2], [3]]
+    assert from_function(call(f"{module}.biases"), "conv", None, (4, 1)).tolist() == [[0], [1], [2], [3]]
     assert sys.modules[module].seen == [("conv", (4, 1), [])]
 
 
 @pytest.mark.parametrize(("name", "message"), [
-    ("fails", "'fails' failed: RuntimeError"), ("refuses", "failed: RuntimeError"), ("partly", "failed: RuntimeError"),
+    ("fails", "'fails' failed: RuntimeError"), ("refuses", ".* failed: RuntimeError"),
+    ("partly", ".* failed: RuntimeError"), ("ends", r"'ends' failed: SystemExit\(4\)"),
     ("no_params", "'no_params' failed: TypeError"), ("nothing", "expected a NumPy array, found NoneType"),
     ("a_list", "expected a NumPy array, found list"), ("doubles", "expected an array of float32, found float64"),
     ("transposed", r"expected an array of shape \(2, 3\), found \(3, 2\)"),
@@ -118,18 +121,33 @@ def test_the_function_for_biases(module):
     ("number", "expected a function 'number' in module 'own_init_values', found none"),
 ])  # fmt: skip
 def test_functions_that_do_not_do(module, name, message):
-    with pytest.raises(ConvnetError, match=rf"^\[fc\] initWFunc: .*{message}"):
-        weights_from_function(call(f"{module}.{name}"), "fc", [(2, 3)])
-    if name != "no_params":
-        with pytest.raises(ConvnetError, match=rf"^\[fc\] initBFunc: .*{message}"):
-            biases_from_function(call(f"{module}.{name}"), "fc", (2, 3))
+    for index in (0, None):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            from_function(call(f"{module}.{name}"), "fc", index, (2, 3))
 
 
-def test_modules_that_do_not_do(module, tmp_path):
+def test_a_function_is_found_without_being_called(module):
+    assert find_function(call(f"{module}.fails")) is sys.modules[module].fails
+    assert sys.modules[module].seen == []
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("x = 1 +\n", "failed: SyntaxError"), (None, "failed: ModuleNotFoundError"),
+    ("raise SystemExit(2)\n", r"failed: SystemExit\(2\)"), ("1 / 0\n", "failed: ZeroDivisionError"),
+])  # fmt: skip
+def test_modules_that_do_not_do(module, tmp_path, text, message):
     before = list(sys.path)
-    (tmp_path / "own_broken.py").write_text("x = 1 +\n")
-    with pytest.raises(ConvnetError, match=r"^\[fc\] initWFunc: importing 'own_broken' failed: SyntaxError"):
-        weights_from_function(call("own_broken.f"), "fc", [(2, 3)])
-    with pytest.raises(ConvnetError, match="importing 'own_missing' failed: ModuleNotFoundError"):
-        biases_from_function(call("own_missing.f"), "fc", (2, 3))
+    if text is not None:
+        (tmp_path / "own_broken.py").write_text(text)
+    with pytest.raises(ValueError, match=f"^importing 'own_broken' {message}"):
+        find_function(call("own_broken.f"))
     assert sys.path == before
+
+
+def test_a_module_may_change_the_path(module, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_path.py").write_text("import sys\nsys.path = sys.path[1:]\ndef f(*arguments, params): pass\n")
+    try:
+        assert find_function(call("own_path.f")).__name__ == "f"
+    finally:
+        sys.modules.pop("own_path", None)

@@ -1,0 +1,3 @@
+"""A program, not a module: it ends when it is imported."""
+
+raise SystemExit(3)
