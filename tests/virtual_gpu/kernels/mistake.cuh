@@ -1,0 +1,3 @@
+#ifdef IN_HEADER
+__device__ float helper() { return undeclared_there; }
+#endif
