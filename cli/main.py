@@ -17,6 +17,7 @@ COMMANDS = {
     "test": "Test a trained net.",
     "describe": "Show a net's layers, shapes and parameters.",
     "layers": "The language reference: layer types and their keys.",
+    "devices": "Show CPU and GPUs, and what is missing to use them.",
     "check-grads": "Compare a net's gradients with numeric ones.",
 }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from convnet.backends import PRECISIONS, DeviceOptions
 from convnet.config.keys import Key
 from convnet.config.kinds import Bool, Kind
 
@@ -22,8 +24,31 @@ CHECKPOINT = click.option(
     help="A run (its newest checkpoint) or one checkpoint.",
 )  # fmt: skip
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-DEVICE = click.option("--device", default="auto", show_default=True, help="Where to compute: auto or cpu.")
-THREADS = click.option("--threads", type=click.IntRange(min=1), help="Threads to use; default: all cores.")
+DEVICE = click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",
+    help="Where to compute; auto: the first GPU, or the CPU where there is none.",
+)  # fmt: skip
+THREADS = click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU; default: all cores.")
+PRECISION = click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
+    help="What a GPU computes with: float32, tensor cores on rounded float32, or activations in bfloat16.",
+)  # fmt: skip
+TUNE = click.option(
+    "--tune/--no-tune", default=True, show_default=True,
+    help="Let a GPU time the ways there are to compute each layer, once, and take the fastest.",
+)  # fmt: skip
+
+
+def device_options(function: Function) -> Function:
+    """The options that say where to compute, as one argument `device`."""
+
+    @functools.wraps(function)
+    def command(*arguments: Any, device: str, threads: int | None, precision: str, tune: bool, **values: Any) -> Any:
+        return function(*arguments, device=DeviceOptions(device, threads, precision, tune), **values)
+
+    for option in (TUNE, PRECISION, THREADS, DEVICE):
+        command = option(command)
+    return cast(Function, command)
 
 
 class KindType(click.ParamType[Any]):

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from convnet.backends import DeviceOptions
 from convnet.training.options import ALL, DATA, TEST_RANGE
 
-from .options import CHECKPOINT, DEVICE, JSON, THREADS, from_keys, given
+from .options import CHECKPOINT, JSON, device_options, from_keys, given
 from .progress import Bar, in_words
 
 _MINI = next(key for key in ALL if key.name == "mini")
@@ -23,10 +24,9 @@ _KEYS = tuple(replace(key, default=None) for key in (*DATA, TEST_RANGE, _MINI))
 @click.command("test")
 @CHECKPOINT
 @from_keys(_KEYS)
-@DEVICE
-@THREADS
+@device_options
 @JSON
-def command(checkpoint: str | None, device: str, threads: int | None, as_json: bool, **values: Any) -> None:
+def command(checkpoint: str | None, device: DeviceOptions, as_json: bool, **values: Any) -> None:
     """Test a trained net on test batches, with the data it was trained on or with other data.
 
     \b
@@ -40,7 +40,7 @@ def command(checkpoint: str | None, device: str, threads: int | None, as_json: b
         from convnet.training.testing import test_checkpoint
 
         options = given(values, _KEYS)
-        result = test_checkpoint(Path(checkpoint), options, device, threads, partial(bar.move, "testing"))
+        result = test_checkpoint(Path(checkpoint), options, device, partial(bar.move, "testing"))
     if as_json:
         click.echo(json.dumps(result.summary()))
         return

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from convnet.backends import DeviceOptions
 from convnet.training.options import ALL
 
-from .options import CHECKPOINT, DEVICE, LAYERS, PARAMS, THREADS, from_keys, given
+from .options import CHECKPOINT, LAYERS, PARAMS, device_options, from_keys, given
 from .originals import notes, originals_options
 from .progress import Reporter
 
@@ -21,11 +22,10 @@ from .progress import Reporter
 @CHECKPOINT
 @click.option("--save-path", default="runs", show_default=True, type=click.Path(), help="Where each run gets a folder.")
 @from_keys(ALL)
-@DEVICE
-@THREADS
+@device_options
 @originals_options
 def command(
-    layers: str | None, params: str | None, checkpoint: str | None, save_path: str, device: str, threads: int | None,
+    layers: str | None, params: str | None, checkpoint: str | None, save_path: str, device: DeviceOptions,
     **values: Any,
 ) -> None:  # fmt: skip
     """Train a net from its two files, or go on with a run.
@@ -49,9 +49,9 @@ def command(
 
         options = given(values, ALL)
         if checkpoint is not None:
-            trainer = continued_run(Path(checkpoint), params, options, device, threads)
+            trainer = continued_run(Path(checkpoint), params, options, device)
         else:
-            trainer = new_run(str(layers), params, options, Path(save_path), device, threads)
+            trainer = new_run(str(layers), params, options, Path(save_path), device)
 
         def stop(_signal: int, _frame: object) -> None:
             reporter.say("stopping after this minibatch (Ctrl-C again: at once)")

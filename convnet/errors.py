@@ -3,3 +3,11 @@
 
 class ConvnetError(Exception):
     """Something the user gave is wrong or missing; the message says what, where and what was expected."""
+
+
+class DeviceMemoryError(ConvnetError):
+    """A device has too little memory. `needed`, `free`: bytes."""
+
+    def __init__(self, device: str, needed: int, free: int) -> None:
+        super().__init__(f"{device}: {needed:,} bytes of memory needed, {free:,} free")
+        self.needed, self.free = needed, free

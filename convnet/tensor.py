@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from convnet.shape import Maps
 
@@ -14,7 +17,8 @@ class Memory:
 
     `numbers` values for each case when `per_case`, in all otherwise. A `pinned` block is never shared with another
     one: it is written or read from outside the plan. `space` says where it lies: "activations" are laid out by the
-    plan, the other spaces are the flat arrays of a net's weights.
+    plan (`offset` in bytes), the other spaces are the flat arrays of a net's weights (`offset` in numbers). `exact`
+    activations are held in the type of weights, whatever the others are held in: labels and costs.
     """
 
     name: str
@@ -24,6 +28,29 @@ class Memory:
     pinned: bool = False
     space: str = "activations"
     offset: int = -1
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class NumberTypes:
+    """What a device holds numbers in: weights and everything exact, and activations with their gradients."""
+
+    weights: np.dtype[Any]
+    activations: np.dtype[Any]
+
+    @property
+    def rounded(self) -> bool:
+        """Whether operations take the weights rounded to the type of the activations."""
+        return self.weights != self.activations
+
+    def of(self, memory: Memory) -> np.dtype[Any]:
+        """The type of a block's numbers."""
+        rough = memory.space == "operands" or (memory.space == "activations" and not memory.exact)
+        return self.activations if rough else self.weights
+
+    def size(self, memory: Memory, cases: int) -> int:
+        """The bytes that a block takes for so many cases."""
+        return memory.numbers * (cases if memory.per_case else 1) * self.of(memory).itemsize
 
 
 @dataclass(frozen=True, eq=False)

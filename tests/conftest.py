@@ -1,19 +1,24 @@
 """What all tests share."""
 
+import functools
 from pathlib import Path
 
 import pytest
 
+from tests import virtual_gpu
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+MISSING, COMPILED = pytest.StashKey[str](), pytest.StashKey[set]()
+KERNELS = "convnet/kernels"  # in pytest's cache: the .cu files and macros that the tests used
 
 
 @pytest.fixture(scope="session")
 def device():
     """A CPU device with two threads, as the smallest machines have."""
-    from convnet.backends import open_device
+    from convnet.backends import DeviceOptions, open_device
 
-    return open_device("cpu", threads=2)
+    return open_device(DeviceOptions("cpu", threads=2))
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +34,69 @@ def reference_files():
 def torch():
     """PyTorch, which some results are compared with; it is no dependency."""
     return pytest.importorskip("torch", reason="PyTorch is not installed (pip install -e .[peer])")
+
+
+@pytest.fixture(scope="session")
+def cuda_device(request):
+    """A function that opens the CUDA device with a precision: a virtual one, or with `-m gpu` the real one."""
+    missing = request.config.stash.get(MISSING, None)
+    if missing:
+        pytest.skip(f"no virtual GPU: {missing}")
+    return functools.cache(_open_cuda)
+
+
+def _open_cuda(precision):
+    from convnet.backends import DeviceOptions, open_device
+    from convnet.errors import ConvnetError
+
+    try:
+        return open_device(DeviceOptions("cuda", precision=precision, tune=False))
+    except ConvnetError as error:
+        pytest.skip(str(error))
+
+
+def pytest_collection_finish(session):
+    """Put the virtual GPU into the driver's place before a real driver is loaded, where tests are going to use it."""
+    if session.config.option.markexpr == "gpu" or not any(map(_wants_gpu, session.items)):
+        return
+    try:
+        virtual_gpu.start()
+    except virtual_gpu.Unavailable as error:
+        session.config.stash[MISSING] = str(error)
+        return
+    from convnet.backends.cuda import compiler, kernels
+
+    kernels.compile_kernels = _noted(compiler.compile_kernels, session.config.stash.setdefault(COMPILED, set()))
+
+
+def _noted(compile_kernels, compiled):
+    """`compile_kernels`, noting what it compiles."""
+
+    def noted(source, defines, capability):
+        compiled.add((str(source.relative_to(ROOT)), tuple(sorted(defines.items()))))
+        return compile_kernels(source, defines, capability)
+
+    return noted
+
+
+def pytest_sessionfinish(session):
+    """Keep what was compiled for tests/backends/test_nvcc.py, which wants the real compiler."""
+    compiled, cache = session.config.stash.get(COMPILED, None), getattr(session.config, "cache", None)
+    if compiled and cache:
+        cache.set(KERNELS, sorted(compiled))
+
+
+@pytest.fixture(autouse=True)
+def _no_virtual_gpu_unless_asked(request):
+    """Hide the virtual GPU from tests that know nothing of it, for which "auto" is to mean the CPU."""
+    if COMPILED not in request.config.stash or _wants_gpu(request.node):
+        yield
+        return
+    from tests.virtual_gpu import controls
+
+    with controls.devices(0):
+        yield
+
+
+def _wants_gpu(item):
+    return item.get_closest_marker("gpu") is not None or "virtual_gpu" in item.path.parts

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from convnet.errors import ConvnetError
+from convnet.tensor import NumberTypes
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+
+
+class Feeder(Protocol):
+    """Brings one minibatch after the other to a device."""
+
+    def send(self, source: Any, target: Any) -> None:
+        """As `upload`, but work given before may go on meanwhile; `source` may change once this has returned."""
 
 
 class Device(Protocol):
@@ -16,9 +28,24 @@ class Device(Protocol):
 
     backend: str  # the name of the modules that implement operations on it
     index: int
+    ahead: int  # minibatches to give to it beyond the one whose results are waited for
+
+    def types(self, weights: Any) -> NumberTypes:
+        """What it holds numbers in if weights are of this type.
+
+        Raises:
+            ConvnetError: if it does not know that type.
+        """
 
     def allocate(self, size: int) -> Any:
-        """A block of `size` zeroed bytes."""
+        """A block of `size` zeroed bytes.
+
+        Raises:
+            DeviceMemoryError: if there is not so much.
+        """
+
+    def free_memory(self) -> int | None:
+        """Bytes of memory that nobody has taken; None where that is the operating system's affair."""
 
     def array(self, block: Any, offset: int, shape: tuple[int, ...], dtype: Any) -> Any:
         """The array of this shape and type that begins `offset` bytes into a block."""
@@ -29,16 +56,70 @@ class Device(Protocol):
     def download(self, source: Any) -> Any:
         """A copy of an array of the device, as a NumPy array."""
 
+    def feeder(self, size: int) -> Feeder:
+        """A way for arrays of at most `size` bytes to the device, beside the work that it does.
 
-def open_device(name: str = "auto", threads: int | None = None) -> Device:
-    """The device called `name`: "cpu", or "auto" for the best there is. `threads` are for the CPU.
+        Raises:
+            DeviceMemoryError: if there is no room for it.
+        """
+
+    def fetch(self, source: Any) -> Callable[[], Any]:
+        """Begin a download; the returned function waits for it and gives the copy."""
+
+
+@dataclass(frozen=True)
+class DeviceOptions:
+    """Where a net is to run, and how.
+
+    name: "cpu", "cuda", "cuda:1", or "auto" for the first GPU, or the CPU where there is none. threads: of the CPU.
+    precision: of a GPU; the CPU knows only "fp32". tune: whether a GPU times the ways there are to compute a layer,
+    once, and takes the fastest; otherwise they are chosen by rule, the same on every GPU of a kind.
+    """
+
+    name: str = "auto"
+    threads: int | None = None
+    precision: str = "fp32"
+    tune: bool = True
+
+
+def open_device(options: DeviceOptions) -> Device:
+    """Open a device.
 
     Raises:
         ConvnetError: if there is no such device; another one is never taken instead.
     """
-    if name not in ("auto", "cpu"):
-        raise ConvnetError(f"--device: expected auto or cpu, found '{name}'")
+    kind, _, number = options.name.partition(":")
+    if options.name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
+        found = f"found '{options.name}'"
+        raise ConvnetError(f"--device: expected auto, cpu, cuda or a GPU by its number, such as cuda:1, {found}")
+    if options.precision not in PRECISIONS:
+        raise ConvnetError(f"--precision: expected {', '.join(PRECISIONS)}, found '{options.precision}'")
+    if kind == "cuda" or (kind == "auto" and gpus_usable()):
+        return _open_cuda(int(number or 0), options)
+    if options.precision != "fp32":
+        raise ConvnetError(f"--precision: the CPU computes in fp32, found '{options.precision}'")
     # Importing numba takes longer than most commands: only those that compute pay for it.
     from convnet.backends.cpu.device import CpuDevice
 
-    return CpuDevice(threads=threads)
+    return CpuDevice(threads=options.threads)
+
+
+def _open_cuda(index: int, options: DeviceOptions) -> Device:
+    try:
+        from convnet.backends.cuda.device import CudaDevice
+    except ImportError as error:
+        raise ConvnetError(f"cuda:{index}: {error}; `convnet devices` tells what is missing") from None
+    return CudaDevice(index, options.precision, tune=options.tune)
+
+
+def gpus_usable() -> bool:
+    """Whether a GPU, its driver and what the CUDA backend is made of are there."""
+    try:
+        import pycuda.driver as cuda
+    except ImportError:
+        return False
+    try:
+        cuda.init()
+        return bool(cuda.Device.count())
+    except cuda.Error:
+        return False

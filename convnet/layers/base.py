@@ -46,6 +46,7 @@ class Layer(ABC):
     needs_params: ClassVar[bool] = False
     ignored: ClassVar[tuple[Ignored, ...]] = ()
     takes_neuron: ClassVar[bool] = True
+    label_inputs: ClassVar[tuple[int, ...]] = ()  # inputs that are whole numbers, never rounded
     is_cost: ClassVar[bool] = False
     # Whether bprop reads this layer's own output. If not, a neuron above may overwrite it.
     reads_own_output: ClassVar[bool] = False

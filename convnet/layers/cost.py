@@ -43,6 +43,7 @@ class LogisticRegression(CostLayer):
         *CostLayer.params,
         Key("topk", Int(minimum=1), "how many guesses the second error count allows", default=1),
     )
+    label_inputs = (0,)
     softmax: Softmax | None = None
 
     def output_shape(self, report: LayerReport) -> Shape | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from convnet.backends import Device
 from convnet.graph.layer_graph import LayerGraph
+from convnet.layers.cost import CostLayer
 from convnet.net.initialize import initialize
 from convnet.ops.dropout import Counter
 from convnet.plan.bind import BoundPlan
@@ -39,8 +40,12 @@ class ConvNet:
         self._counter = Counter(0)
         layout = ParameterLayout(graph.parameters)
         self.store = WeightStore(layout, device, dtype)
-        plan = build_plan(graph, layout, mini=mini, seed=seed, counter=self._counter, input_grads=input_grads)
+        plan = build_plan(
+            graph, layout, mini=mini, seed=seed, counter=self._counter, types=self.store.types, input_grads=input_grads
+        )
         self.bound = BoundPlan(plan, self.store, {0: device})
+        inputs = plan.inputs.items()
+        self._feeders = {name: device.feeder(plan.types.size(tensor.memory, mini)) for name, tensor in inputs}
         if initial:
             initialize(graph, self.store, seed)
         self.set_progress(0.0)
@@ -58,32 +63,45 @@ class ConvNet:
         """Set the learning rates to what the schedules say when `progress` (0..1) of training is done."""
         self.store.layout.set_rates(progress, self.mini)
 
-    def train_minibatch(self, data: Sequence[Array]) -> Costs:
-        """Run fprop, bprop and update on one minibatch; returns the costs before the update.
+    def begin_training(self, data: Sequence[Array]) -> Callable[[], Costs]:
+        """Begin fprop, bprop and update on one minibatch; the returned function waits for the costs before the update.
+
+        Devices that work beside the host are given the work of the next minibatch before the costs of this one are
+        waited for, so that they are never idle. Afterwards `data` may be changed.
 
         data: one array for each matrix of the data provider, cases first: images (n, y, x, channels), labels (n, 1).
         """
-        costs = self._run(data, training=True)
+        costs = self._begin(data, training=True)
         self._counter.value += 1
         return costs
+
+    def begin_testing(self, data: Sequence[Array]) -> Callable[[], Costs]:
+        """Begin fprop as in testing; the returned function waits for the costs."""
+        return self._begin(data, training=False)
+
+    def train_minibatch(self, data: Sequence[Array]) -> Costs:
+        """Run fprop, bprop and update on one minibatch; returns the costs before the update."""
+        return self.begin_training(data)()
 
     def compute_gradients(self, data: Sequence[Array]) -> Costs:
         """Run fprop and bprop without the update; the gradients can then be read.
 
         Dropout's masks are those of the next minibatch to be trained.
         """
-        return self._run(data, training=True, leave_out=(UPDATE,))
+        return self._begin(data, training=True, leave_out=(UPDATE,))()
 
     def compute_costs(self, data: Sequence[Array]) -> Costs:
         """Run the fprop of training alone."""
-        return self._run(data, training=True, leave_out=(BPROP, UPDATE))
+        return self._begin(data, training=True, leave_out=(BPROP, UPDATE))()
 
     def test_minibatch(self, data: Sequence[Array]) -> Costs:
         """Run fprop as in testing; returns the costs."""
-        return self._run(data, training=False)
+        return self.begin_testing(data)()
 
-    def _run(self, data: Sequence[Array], *, training: bool, leave_out: tuple[str, ...] = ()) -> Costs:
-        """Run a pass over one minibatch of at most `mini` cases, less the steps of some phases."""
+    def _begin(
+        self, data: Sequence[Array], *, training: bool, leave_out: tuple[str, ...] = ()
+    ) -> Callable[[], Costs]:
+        """Begin a pass over one minibatch of at most `mini` cases, less the steps of some phases."""
         cases = len(data[0])
         self._load(data, cases)
         for step, launch in self.bound.program(training=training, cases=cases):
@@ -95,15 +113,18 @@ class ConvNet:
         for name, tensor in self.bound.plan.inputs.items():
             target = self.bound.array(tensor, cases)
             source = data[self.graph[name].layer.values["dataIdx"]]
-            self.device.upload(source.reshape(target.shape), target)
+            self._feeders[name].send(source.reshape(target.shape), target)
 
-    def _costs(self, cases: int) -> Costs:
-        costs: Costs = {}
-        for layer in self.graph.costs:
-            values = self.device.download(self.bound.array(self.bound.plan.costs[layer.name], cases))
-            sums = values.sum(axis=0, dtype=np.float64)
-            costs[layer.name] = dict(zip(layer.metrics, map(float, sums), strict=True))
-        return costs
+    def _costs(self, cases: int) -> Callable[[], Costs]:
+        plan = self.bound.plan
+        fetched = [
+            (layer, self.device.fetch(self.bound.array(plan.costs[layer.name], cases))) for layer in self.graph.costs
+        ]
+
+        def wait() -> Costs:
+            return {layer.name: _sums(layer, values()) for layer, values in fetched}
+
+        return wait
 
     def input_gradient(self, name: str, cases: int) -> Array:
         """A copy of the gradient of a data layer (a net made with `input_grads`), as it lies in memory."""
@@ -135,3 +156,7 @@ class ConvNet:
         for parameter in self.graph.parameters:
             self.store.set("weights", parameter, state[parameter.name])
             self.store.set("increments", parameter, state[f"{parameter.name}.inc"])
+
+
+def _sums(layer: CostLayer, values: Array) -> dict[str, float]:
+    return dict(zip(layer.metrics, map(float, values.sum(axis=0, dtype=np.float64)), strict=True))

@@ -7,6 +7,7 @@ from typing import Any
 
 from convnet import ops
 from convnet.backends import Device
+from convnet.errors import ConvnetError
 from convnet.plan.step import Plan, Step
 from convnet.tensor import Tensor
 from convnet.weights.store import WeightStore
@@ -21,10 +22,8 @@ class BoundPlan:
     """
 
     def __init__(self, plan: Plan, store: WeightStore, devices: Mapping[int, Device]) -> None:
-        self.plan, self._store, self._devices, self._dtype = plan, store, devices, store.dtype
-        self._arenas = {
-            index: devices[index].allocate(numbers * self._dtype.itemsize) for index, numbers in plan.arenas.items()
-        }
+        self.plan, self._store, self._devices = plan, store, devices
+        self._arenas = {index: devices[index].allocate(size) for index, size in plan.arenas.items()}
         self._ready: dict[tuple[bool, int], list[tuple[Step, Launch]]] = {}
 
     def program(self, *, training: bool, cases: int) -> list[tuple[Step, Launch]]:
@@ -41,12 +40,11 @@ class BoundPlan:
         if memory.space != "activations":
             return self._store.array(memory.space, memory.offset, shape)
         device, arena = self._devices[memory.device], self._arenas[memory.device]
-        return device.array(arena, memory.offset * self._dtype.itemsize, shape, self._dtype)
+        return device.array(arena, memory.offset, shape, self.plan.types.of(memory))
 
     def _prepare(self, step: Step, cases: int) -> Launch:
-        name, _, function = step.operation.partition(".")
         device = self._devices[step.device]
-        operation = getattr(ops.load(name, device.backend), function)
+        operation = _function(step, device.backend)
         arguments = [self._value(argument, cases) for argument in step.arguments]
         parameters = {key: self._value(value, cases) for key, value in step.parameters.items()}
         launch: Launch = operation(device, *arguments, **parameters)
@@ -58,3 +56,21 @@ class BoundPlan:
         if isinstance(value, list):
             return [self._value(item, cases) for item in value]
         return value
+
+
+def _function(step: Step, backend: str) -> Any:
+    """The function that prepares a step.
+
+    Raises:
+        ConvnetError: if this backend has none; another one never takes its place.
+    """
+    name, _, function = step.operation.partition(".")
+    try:
+        module = ops.load(name, backend)
+    except ModuleNotFoundError as error:
+        if error.name != f"{ops.__name__}.{name}.{backend}":
+            raise
+        module = None
+    if not hasattr(module, function):
+        raise ConvnetError(f"layer '{step.layer}' cannot run on {backend}: {step.operation} is not there for it")
+    return getattr(module, function)

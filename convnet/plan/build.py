@@ -12,27 +12,28 @@ from convnet.ops.neuron import NeuronFunction
 from convnet.plan.memory import assign_offsets
 from convnet.plan.step import BPROP, FPROP, UPDATE, Plan, Step
 from convnet.shape import Maps
-from convnet.tensor import Memory, Target, Tensor, memory_shape, same_order
+from convnet.tensor import Memory, NumberTypes, Target, Tensor, memory_shape, same_order
 from convnet.weights.layout import SPACES, ParameterLayout
 from convnet.weights.parameter import Parameter
 
 
 def build_plan(
-    graph: LayerGraph, layout: ParameterLayout, *, mini: int, seed: int, counter: Counter, input_grads: bool = False
-) -> Plan:
+    graph: LayerGraph, layout: ParameterLayout, *, mini: int, seed: int, counter: Counter, types: NumberTypes,
+    input_grads: bool = False,
+) -> Plan:  # fmt: skip
     """The plan of a net on one device.
 
     `counter` numbers the minibatches for dropout. `input_grads`: compute the gradients of the data too.
     """
-    return _Builder(graph, layout, mini, seed, counter, input_grads).build()
+    return _Builder(graph, layout, Plan(mini, types), seed, counter, input_grads).build()
 
 
 class _Builder:
     def __init__(
-        self, graph: LayerGraph, layout: ParameterLayout, mini: int, seed: int, counter: Counter, input_grads: bool
+        self, graph: LayerGraph, layout: ParameterLayout, plan: Plan, seed: int, counter: Counter, input_grads: bool
     ) -> None:
         self.graph, self.layout, self.seed, self.counter = graph, layout, seed, counter
-        self.plan = Plan(mini)
+        self.plan = plan
         self.memories: dict[object, Memory] = {}  # by what they are for; names are for people
         self.trainable = _trainable(graph, input_grads)
         self.steps: list[Step] = []
@@ -50,7 +51,7 @@ class _Builder:
         plan.memories = list(self.memories.values())
         for device in sorted({memory.device for memory in plan.memories}):
             own = [memory for memory in plan.memories if memory.device == device]
-            plan.arenas[device] = assign_offsets(own, plan.train, plan.mini)
+            plan.arenas[device] = assign_offsets(own, plan.train, plan.mini, plan.types)
         return plan
 
     def _pass(self, *, training: bool) -> list[Step]:
@@ -82,11 +83,15 @@ class _Builder:
         if not any(parameter.learns for parameter in layout.parameters):
             return
         flats = [_flat(space, layout.size) for space in SPACES]
-        self.emit(UPDATE, "", "update.momentum", (*flats,), {"offsets": layout.offsets, "rates": layout.rates})
+        operands = _flat("operands", layout.size) if self.plan.types.rounded else None
+        rates = {"offsets": layout.offsets, "rates": layout.rates, "operands": operands}
+        self.emit(UPDATE, "", "update.momentum", (*flats,), rates)
         for parameter in layout.parameters:
             if parameter.wball > 0 and parameter.learns:
                 matrix = parameter.matrix
-                limits = {"limit": parameter.wball, "exact": not matrix.windows, "modules": max(1, matrix.windows)}
+                rounded = self.parameter("operands", parameter) if self.plan.types.rounded else None
+                limits = {"limit": parameter.wball, "exact": not matrix.windows, "modules": max(1, matrix.windows),
+                          "operands": rounded}  # fmt: skip
                 self.emit(UPDATE, parameter.layer, "update.wball", (self.parameter("weights", parameter),), limits)
 
     def emit(
@@ -96,15 +101,15 @@ class _Builder:
         device = device_of(self.graph[layer]) if layer else 0
         self.steps.append(Step(phase, layer, device, operation, arguments, parameters))
 
-    def memory(self, key: object, name: str, node: Node, numbers: int) -> Memory:
+    def memory(self, key: object, name: str, node: Node, numbers: int, *, exact: bool = False) -> Memory:
         """The block of activations for this purpose, on the device of a layer."""
-        return self.memories.setdefault(key, Memory(name, device_of(node), numbers))
+        return self.memories.setdefault(key, Memory(name, device_of(node), numbers, exact=exact))
 
     def output(self, node: Node) -> Tensor:
         """Where a layer's output lies: with its input's, if it is a neuron that works in place."""
         shape = node.layer.shape
         base = node.inputs[0] if works_in_place(node) else node
-        memory = self.memory(("output", base), base.name, base, shape.features)
+        memory = self.memory(("output", base), base.name, base, shape.features, exact=_is_label(base))
         return Tensor(memory, memory_shape(shape.features, shape.maps))
 
     def gradient(self, node: Node) -> Tensor:
@@ -121,9 +126,9 @@ class _Builder:
         return accumulate
 
     def parameter(self, space: str, parameter: Parameter) -> Tensor:
-        """A parameter's weights or gradients: a matrix, or a vector of biases."""
+        """A parameter's weights, rounded weights or gradients: a matrix, or a vector of biases."""
         matrix, offset = parameter.matrix, self.layout.begin(parameter)
-        name = parameter.name if space == "weights" else f"{parameter.name}.grad"
+        name = f"{parameter.name}.grad" if space == "gradients" else parameter.name
         device = device_of(self.graph[parameter.layer])
         memory = Memory(name, device, matrix.size, per_case=False, space=space, offset=offset)
         return Tensor(memory, (matrix.size,) if parameter.index is None else matrix.shape)
@@ -180,7 +185,8 @@ class _Emitter:
         return self._builder.gradient(self._node)
 
     def weights(self, index: int) -> Tensor:
-        return self._builder.parameter("weights", self._node.parameters[index])
+        space = "operands" if self._builder.plan.types.rounded else "weights"
+        return self._builder.parameter(space, self._node.parameters[index])
 
     def weights_grad(self, index: int) -> Target | None:
         return self._parameter_grad(self._node.parameters[index])
@@ -197,7 +203,7 @@ class _Emitter:
         return Target(self._builder.parameter("gradients", parameter), self._builder.adds_to(parameter))
 
     def costs(self, values: int) -> Tensor:
-        memory = self._builder.memory(("costs", self._node), self._node.name, self._node, values)
+        memory = self._builder.memory(("costs", self._node), self._node.name, self._node, values, exact=True)
         memory.pinned = True
         tensor = Tensor(memory, (values,))
         self._builder.plan.costs[self._node.name] = tensor
@@ -215,6 +221,12 @@ class _Emitter:
 def device_of(node: Node) -> int:
     """The device a layer runs on; data goes to where its first consumer runs."""
     return node.gpus[0] if node.gpus else device_of(node.consumers[0])
+
+
+def _is_label(node: Node) -> bool:
+    """Whether a data layer holds labels: whole numbers, which must not be rounded."""
+    reading = [(above, index) for above in node.consumers for index, below in enumerate(above.inputs) if below is node]
+    return node.layer.type == "data" and any(index in above.layer.label_inputs for above, index in reading)
 
 
 def works_in_place(node: Node) -> bool:

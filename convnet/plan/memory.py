@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convnet.plan.step import Step
-from convnet.tensor import Memory
+from convnet.tensor import Memory, NumberTypes
 
-_ALIGNMENT = 16  # numbers: a cache line of float32
+_ALIGNMENT = 256  # bytes: cache lines of the CPU, and what GPUs read together
 
 
 @dataclass(frozen=True)
@@ -22,28 +22,34 @@ class _Block:
         return self.first <= other.last and other.first <= self.last
 
 
-def assign_offsets(memories: Sequence[Memory], steps: Sequence[Step], mini: int) -> int:
-    """Give every block of activations its offset, in numbers; returns the size of the arena.
+def assign_offsets(memories: Sequence[Memory], steps: Sequence[Step], mini: int, types: NumberTypes) -> int:
+    """Give every block of activations its offset; returns the bytes of the arena.
 
     A block lives from the first step that uses it to the last. Blocks that are pinned or used by no step of the
     training pass live always. The largest blocks are placed first, each at the lowest offset free for its lifetime.
     """
-    lifetimes = _lifetimes(steps)
-    always = (0, len(steps))
-    blocks = [
-        _Block(memory, _size(memory, mini), *(always if memory.pinned else lifetimes.get(memory, always)))
-        for memory in memories
-    ]
     placed: list[_Block] = []
-    for block in sorted(blocks, key=lambda b: -b.size):
+    for block in sorted(_blocks(memories, steps, mini, types), key=lambda b: -b.size):
         block.memory.offset = _lowest_gap(block, [other for other in placed if other.lives_with(block)])
         placed.append(block)
     return max((block.memory.offset + block.size for block in placed), default=0)
 
 
-def _size(memory: Memory, mini: int) -> int:
-    numbers = memory.numbers * (mini if memory.per_case else 1)
-    return -(-numbers // _ALIGNMENT) * _ALIGNMENT
+def peak(memories: Sequence[Memory], steps: Sequence[Step], mini: int, types: NumberTypes) -> Step:
+    """The step of the training pass during which most bytes are in use, the first one if there are several."""
+    blocks = _blocks(memories, steps, mini, types)
+    in_use = [sum(block.size for block in blocks if block.first <= index <= block.last) for index in range(len(steps))]
+    return steps[in_use.index(max(in_use))]
+
+
+def _blocks(memories: Sequence[Memory], steps: Sequence[Step], mini: int, types: NumberTypes) -> list[_Block]:
+    always = (0, len(steps))
+    lifetimes = {**_lifetimes(steps), **{memory: always for memory in memories if memory.pinned}}
+    return [_Block(memory, _aligned(types.size(memory, mini)), *lifetimes.get(memory, always)) for memory in memories]
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT
 
 
 def _lifetimes(steps: Sequence[Step]) -> dict[Memory, tuple[int, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from convnet.tensor import Memory, Tensor
+from convnet.tensor import Memory, NumberTypes, Tensor
 
 FPROP, BPROP, UPDATE = "fprop", "bprop", "update"
 
@@ -36,11 +36,12 @@ class Plan:
     """The steps of a training minibatch and of a test minibatch of at most `mini` cases.
 
     `inputs` are the tensors that data layers are written into, `gradients` the gradients of those of them where they
-    are computed, `costs` the numbers of each cost layer, one row a case. `arenas`: numbers of
-    memory that all activations and gradients take together, by device.
+    are computed, `costs` the numbers of each cost layer, one row a case. `arenas`: bytes of
+    memory that all activations and gradients take together, by device. `types`: what it was laid out for.
     """
 
     mini: int
+    types: NumberTypes
     train: list[Step] = field(default_factory=list)
     test: list[Step] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from convnet.data.provider import Batch, DataProvider
@@ -38,12 +39,31 @@ def minibatches(data: Batch, mini: int, first: int = 0) -> Iterator[Batch]:
         yield [matrix[start : start + mini] for matrix in data]
 
 
+def begun(
+    begin: Callable[[Batch], Callable[[], Costs]], data: Iterable[Batch], ahead: int
+) -> Iterator[tuple[int, Costs]]:
+    """Begin minibatches one after the other; yields the cases and costs of each when it is done.
+
+    `ahead` more than the one that is waited for are given to the device, so that it is never idle. Whoever stops
+    `data` gets those that were begun.
+    """
+    waiting: deque[tuple[int, Callable[[], Costs]]] = deque()
+    for minibatch in data:
+        waiting.append((len(minibatch[0]), begin(minibatch)))
+        if len(waiting) > ahead:
+            cases, costs = waiting.popleft()
+            yield cases, costs()
+    for cases, costs in waiting:
+        yield cases, costs()
+
+
 def evaluate(net: ConvNet, provider: DataProvider, batch_range: Sequence[int]) -> Iterator[Totals]:
     """Test on these batches; yields the totals so far after every minibatch."""
     totals = Totals()
     for batchnum in batch_range:
-        for minibatch in minibatches(provider.get_batch(batchnum, 1, train=False), net.mini):
-            totals.add(net.test_minibatch(minibatch), len(minibatch[0]))
+        data = minibatches(provider.get_batch(batchnum, 1, train=False), net.mini)
+        for cases, costs in begun(net.begin_testing, data, net.device.ahead):
+            totals.add(costs, cases)
             yield totals
 
 

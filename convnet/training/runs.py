@@ -9,18 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convnet.backends import open_device
-from convnet.errors import ConvnetError
+from convnet.backends import DeviceOptions, open_device
+from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.net import ConvNet
 from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, newest
 from convnet.training.fitting import fit_to_checkpoint, note_changes, without_old_data
+from convnet.training.memory import check_memory, too_large
 from convnet.training.options import from_plain
 from convnet.training.session import Session, open_session, read_files, stored_files
 from convnet.training.trainer import Trainer
 
 
 def new_run(
-    layers: str, params: str | None, given: Mapping[str, Any], save_path: Path, device: str, threads: int | None
+    layers: str, params: str | None, given: Mapping[str, Any], save_path: Path, device: DeviceOptions
 ) -> Trainer:
     """A trainer for a new run of the net with these files, in a new folder below `save_path`.
 
@@ -32,14 +33,14 @@ def new_run(
     files = read_files(layers, params)
     _check_folder(save_path)
     session = open_session(files, dict(given))
-    net = open_net(session, device, threads)
+    net = open_net(session, device)
     trainer = Trainer(session, net, save_path, TrainingState())
     trainer.run = run_folder(save_path, Path(files.layers.path).stem)  # last: mistakes leave nothing behind
     return trainer
 
 
 def continued_run(
-    path: Path, params: str | None, given: Mapping[str, Any], device: str, threads: int | None
+    path: Path, params: str | None, given: Mapping[str, Any], device: DeviceOptions
 ) -> Trainer:
     """A trainer that goes on from a checkpoint, or from the newest one of a run.
 
@@ -56,7 +57,7 @@ def continued_run(
     state = checkpoint.state
     if state.epoch > session.options["epochs"] and not state.test_due:
         raise ConvnetError(f"{folder}: all {session.options['epochs']} epochs are done; --epochs asks for more")
-    net = open_net(session, device, threads, initial=False)
+    net = open_net(session, device, initial=False)
     load_weights(net, checkpoint, folder)
     trainer = Trainer(session, net, folder.parent, state)
     trainer.run = _run_from(folder)  # last: mistakes leave nothing behind
@@ -90,10 +91,21 @@ def _run_from(folder: Path) -> Path:
     return run_folder(run.parent, f"{run.name.split('-from-')[0]}-from-{folder.name}")
 
 
-def open_net(session: Session, device: str, threads: int | None, *, initial: bool = True) -> ConvNet:
-    """The session's net on a device, with initial weights unless a checkpoint's will follow."""
-    mini, seed = session.options["mini"], session.options["seed"]
-    return ConvNet(session.graph, open_device(device, threads), mini=mini, seed=seed, initial=initial)
+def open_net(session: Session, device: DeviceOptions, *, initial: bool = True) -> ConvNet:
+    """The session's net on a device, with initial weights unless a checkpoint's will follow.
+
+    Raises:
+        ConvnetError: if there is no such device, or the net does not fit into its memory.
+    """
+    graph, mini, seed = session.graph, session.options["mini"], session.options["seed"]
+    opened = open_device(device)
+    check_memory(graph, mini, opened)
+    try:
+        return ConvNet(graph, opened, mini=mini, seed=seed, initial=initial)
+    except DeviceMemoryError:
+        pass
+    # Here the error is gone, and with it the half-made net that it held: its memory is free again.
+    raise too_large(graph, mini, opened)
 
 
 def load_weights(net: ConvNet, checkpoint: Checkpoint, folder: Path) -> None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convnet.backends import DeviceOptions
 from convnet.graph.layer_graph import LayerGraph
 from convnet.layers.cost import LogisticRegression
 from convnet.net import Costs
 from convnet.training.batches import checked_range
 from convnet.training.checkpoint import Checkpoint, newest
 from convnet.training.evaluate import evaluate
+from convnet.training.memory import need_told
 from convnet.training.runs import load_weights, open_net, reopened_session
 
 
@@ -46,7 +48,7 @@ def guesses(graph: LayerGraph) -> dict[str, int]:
 
 
 def test_checkpoint(
-    path: Path, given: Mapping[str, Any], device: str, threads: int | None,
+    path: Path, given: Mapping[str, Any], device: DeviceOptions,
     progress: Callable[[int, int], None],
 ) -> Tested:  # fmt: skip
     """Test the newest checkpoint of a run, or the one named, on the test batches of its data or of other data.
@@ -61,10 +63,11 @@ def test_checkpoint(
     session = reopened_session(checkpoint, folder, None, given)
     provider = session.provider
     batch_range = checked_range(session.options["test-range"], provider.test_batches, provider, "test-range")
-    net = open_net(session, device, threads, initial=False)
+    net = open_net(session, device, initial=False)
     load_weights(net, checkpoint, folder)
     total = sum(map(provider.cases, batch_range))
     progress(0, total)
-    for totals in evaluate(net, provider, batch_range):
-        progress(totals.cases, total)
+    with need_told(net):
+        for totals in evaluate(net, provider, batch_range):
+            progress(totals.cases, total)
     return Tested(folder, provider.describe(), totals.cases, totals.averages(), guesses(session.graph))

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from convnet.errors import ConvnetError
 from convnet.net import ConvNet, Costs
 from convnet.training.batches import BatchManager, DataBatch, checked_range
 from convnet.training.checkpoint import Checkpoint, TrainingState, remove_old, remove_unfinished
-from convnet.training.evaluate import Totals, evaluate, minibatches, test_error
+from convnet.training.evaluate import Totals, begun, evaluate, minibatches, test_error
 from convnet.training.fitting import data_record
 from convnet.training.lock import locked
+from convnet.training.memory import need_told
 from convnet.training.options import to_plain
 from convnet.training.session import Session
 
@@ -103,7 +105,7 @@ class Trainer:
             ConvnetError: if another process trains this run, a cost becomes infinite or NaN, or a checkpoint cannot be
                 written.
         """
-        with locked(self.run):
+        with locked(self.run), need_told(self.net):
             remove_unfinished(self.run)
             yield from self._train()
 
@@ -132,16 +134,15 @@ class Trainer:
             yield self._batch_done(batch, totals, time.monotonic() - began, waited)
 
     def _minibatches(self, batch: DataBatch, totals: Totals) -> Iterator[Event]:
-        total = len(batch.data[0])
-        for minibatch in minibatches(batch.data, self.net.mini, totals.cases):
-            costs = self.net.train_minibatch(minibatch)
+        total, net = len(batch.data[0]), self.net
+        # Stopping ends the data; what the device was given by then is finished and counted.
+        data = takewhile(lambda _: not self._stopped(), minibatches(batch.data, net.mini, totals.cases))
+        for cases, costs in begun(net.begin_training, data, net.device.ahead):
             self._check_finite(costs, batch.epoch, batch.batchnum)
-            totals.add(costs, len(minibatch[0]))
-            self.state.minibatches_done = self.net.minibatches
+            totals.add(costs, cases)
+            self.state.minibatches_done = net.minibatches
             self.state.partial = {"sums": totals.sums, "cases": totals.cases}
             yield MinibatchDone(batch.epoch, batch.batchnum, totals.cases, total, totals.averages())
-            if self._stopped():
-                return
 
     def _batch_done(self, batch: DataBatch, totals: Totals, seconds: float, waited: float) -> BatchDone:
         """Write down that the batch is done; the manager has gone to the next one already."""

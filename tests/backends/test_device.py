@@ -8,26 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convnet.backends.cpu.device import CpuDevice, Workspace, aligned_bytes
+from convnet.backends.cpu.device import CpuDevice
 
 ROOT = Path(__file__).resolve().parents[2]
 
 BLAS_THREADS = """
 import threadpoolctl
-from convnet.backends import open_device
-open_device("cpu", 2)
+from convnet.backends import DeviceOptions, open_device
+open_device(DeviceOptions("cpu", 2))
 print({pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"})
 """
 
 # Sizes that BLAS cuts differently when it runs on several threads.
 PRODUCT = """
 import hashlib, numpy as np
-from convnet.backends import open_device
+from convnet.backends import DeviceOptions, open_device
 from convnet.ops.matmul import cpu
 generator = np.random.default_rng(0)
 x, w = (generator.standard_normal(shape).astype(np.float32) for shape in ((100, 777), (777, 333)))
 y = np.zeros((100, 333), np.float32)
-cpu.fprop(open_device("cpu", 2), x, w, None, y, accumulate=False, neuron=None)()
+cpu.fprop(open_device(DeviceOptions("cpu", 2)), x, w, None, y, accumulate=False, neuron=None)()
 print(hashlib.sha256(y.tobytes()).hexdigest())
 """
 
@@ -69,12 +69,3 @@ def test_an_error_in_a_worker_surfaces():
 
     with pytest.raises(ZeroDivisionError):
         CpuDevice(threads=2).parallel(kernel, 2)()
-
-
-def test_the_workspace_is_as_large_as_the_largest_request():
-    workspace = Workspace()
-    small, large = workspace.reserve((3,), np.float64), workspace.reserve((5, 7), np.float32)
-    assert small().shape == (3,)
-    assert large().dtype == np.float32
-    assert np.shares_memory(small(), large())
-    assert aligned_bytes(10).ctypes.data % 64 == 0

@@ -68,6 +68,38 @@ def test_table(small):
         assert cells <= {cell for row in rows.values() for cell in row}, f"cells do not stand below '{column}'"
 
 
+def test_the_memory_of_a_device(small):
+    """The CPU does not tell what is free; tests/cli/test_devices.py has GPUs, tests/training/test_memory.py figures."""
+    found = described(*NET, "--input", "3x8x8", "--device", "cpu", "--mini", "7", "--plan")
+    assert list(found) == ["parameters", "layers", "plan", "memory"]
+    need = found["memory"].pop("needed")
+    assert found["memory"] == {"device": "cpu:0", "mini": 7, "free": None, "largest_mini": None}
+    assert sum(found["plan"]["bytes"].values()) < need < 2 * sum(found["plan"]["bytes"].values())
+    without = described(*NET, "--input", "3x8x8", "--mini", "7", "--plan")
+    assert without == {name: found[name] for name in ("parameters", "layers", "plan")}
+    lines = convnet("describe", *NET, "--input", "3x8x8", "--device", "cpu", "--mini", "7").stdout.splitlines()
+    assert lines[-2:] == ["parameters: 547", f"on cpu:0: {need / 1e6:.1f} MB needed with --mini 7"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--precision", "bf16"], "--precision: expected a --device too"),
+        (["--precision", "bf16", "--device", "cpu"], "--precision: the CPU computes in fp32, found 'bf16'"),
+        (["--device", "gpu"], "--device: expected auto, cpu, cuda or a GPU by its number"),
+    ],
+)
+def test_devices_that_cannot_be(small, arguments, message):
+    assert message in convnet("describe", *NET, "--input", "3x8x8", *arguments, code=2).stderr
+
+
+def test_a_net_for_two_devices_does_not_run_on_one(small):
+    text = Path("small.cfg").read_text()
+    Path("small.cfg").write_text(text.replace("type=neuron", "type=neuron\ngpu=0,1"))
+    result = convnet("describe", *NET, "--input", "3x8x8", "--device", "cpu", code=2)
+    assert result.stderr.startswith("convnet: small.cfg:10: [scale] gpu: ")
+
+
 def test_the_parameter_file_is_not_needed(small):
     (small / "alone").mkdir()
     (small / "alone" / "net.cfg").write_text(Path("small.cfg").read_text())

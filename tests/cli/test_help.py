@@ -17,9 +17,12 @@ COMMAND = {name: importlib.import_module(f"convnet_cli.{name.replace('-', '_')}"
 OPTIONS = {
     "train": "--layers --layer-def --params --layer-params --checkpoint -f --load-file --data --data-path "
     "--data-provider --save-path --epochs --mini --test-freq --testing-freq --test-range --train-range "
-    "--crop --inner-size --noise --color-noise --seed --shuffle --keep --classes --test-share --threads --device",
-    "test": "--checkpoint -f --load-file --data --data-path --test-range --mini --json --threads --device",
-    "describe": "--layers --layer-def --params --layer-params --input --json",
+    "--crop --inner-size --noise --color-noise --seed --shuffle --keep --classes --test-share --threads --device --precision "
+    "--tune --no-tune",
+    "test": "--checkpoint -f --load-file --data --data-path --test-range --mini --json --threads --device "
+    "--precision --tune --no-tune",
+    "describe": "--layers --layer-def --params --layer-params --input --plan --device --precision --json",
+    "devices": "--json",
     "layers": "",
     "check-grads": "--layers --layer-def --params --layer-params --input --seed",
 }  # fmt: skip
@@ -120,8 +123,8 @@ def test_wrong_usage(arguments, message, small):
     [
         (["layers", "covn"], "unknown layer type 'covn'; did you mean 'conv'?"),
         (
-            ["train", *NET, "--device", "cuda:0", "--data-provider", "dummy-3x8x8-3"],
-            "--device: expected auto or cpu, found 'cuda:0'",
+            ["train", *NET, "--device", "gpu", "--data-provider", "dummy-3x8x8-3"],
+            "--device: expected auto, cpu, cuda or a GPU by its number, such as cuda:1, found 'gpu'",
         ),
         (["test", "--checkpoint", "runs/none"], "runs/none: expected a run or a checkpoint, found nothing"),
         (["train", "--checkpoint", "."], ".: expected a run or a checkpoint, found no checkpoint"),

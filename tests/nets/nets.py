@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from convnet.config.reader import read
+from convnet.config.reader import parse, read
 from convnet.config.report import Report
 from convnet.graph.build import build_graph
 from convnet.graph.layer_graph import LayerGraph
@@ -32,3 +33,29 @@ def build(name: str, maps: Maps | None = None) -> Net:
     options = read_train_section(params, layers, report)
     shapes = [Shape.of_maps(*(maps or options["input"])), Shape(1)]
     return Net(build_graph(layers, params, shapes, report), options, report)
+
+
+# By what to divide numbers of filters and maps, and images that leave something to pool at the top.
+SCALES = {
+    "alexnet": (16, Maps(3, 67, 67)), "cifar-local": (8, Maps(3, 14, 14)), "cifar-quick": (8, Maps(3, 16, 16)),
+    "cifar-rnorm": (8, Maps(3, 15, 15)), "digits": (8, Maps(1, 8, 8)), "lenet5": (5, Maps(1, 20, 20)),
+}  # fmt: skip
+
+
+def scaled(name: str) -> LayerGraph:
+    """The net made small: fewer filters, smaller fc layers and images, all else as it is; the last layer of 10."""
+    factor, maps = SCALES[name]
+
+    def divide(match: re.Match[str]) -> str:
+        key, number = match[1], int(match[2])
+        if key == "outputs":
+            return f"outputs={10 if number in (10, 1000) else number // 64}"
+        return f"{key}={number if number <= 3 else number // factor}"
+
+    report = Report()
+    path = ROOT / "layers-cfg" / f"{name}.cfg"
+    text = re.sub(r"^(outputs|filters|channels)=(\d+)", divide, path.read_text("utf-8"), flags=re.MULTILINE)
+    params = read(ROOT / "params-cfg" / f"{name}.cfg", report)
+    layers = parse(text, str(path), report)
+    read_train_section(params, layers, report)
+    return build_graph(layers, params, [Shape.of_maps(*maps), Shape(1)], report)

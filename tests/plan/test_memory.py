@@ -11,11 +11,12 @@ from convnet.net import ConvNet
 from convnet.plan import build
 from convnet.plan.memory import assign_offsets
 from convnet.plan.step import BPROP, Step
-from convnet.tensor import Memory, Tensor
+from convnet.tensor import Memory, NumberTypes, Tensor
 from tests.layers.examples import EXAMPLES, example
 from tests.net.nets import graph_of
 
-ALIGNMENT = 16
+ALIGNMENT = 256
+TYPES = NumberTypes(np.dtype(np.float32), np.dtype(np.float16))  # of blocks that are exact, and of others
 FLAT = Memory("weights", 0, 1000, per_case=False, space="weights", offset=0)
 
 
@@ -27,8 +28,9 @@ def a_step(memories):
     return Step(BPROP, "x", 0, "op", arguments, {"list": tensors[1::3], "bias": None, **named})
 
 
-def numbers(memory, mini):
-    return memory.numbers * (mini if memory.per_case else 1)
+def size(memory, mini, types=TYPES):
+    width = types.weights.itemsize if memory.exact else types.activations.itemsize
+    return memory.numbers * (mini if memory.per_case else 1) * width
 
 
 def needed(memories, steps):
@@ -43,8 +45,11 @@ def needed(memories, steps):
 
 @st.composite
 def problems(draw):
-    sizes = draw(st.lists(st.tuples(st.integers(1, 90), st.booleans(), st.integers(0, 9)), max_size=9))
-    memories = [Memory(f"m{i}", 0, n, per_case=c, pinned=pin == 0) for i, (n, c, pin) in enumerate(sizes)]
+    kinds = st.tuples(st.integers(1, 900), st.booleans(), st.booleans(), st.integers(0, 9))
+    memories = [
+        Memory(f"m{i}", 0, n, per_case=per_case, exact=exact, pinned=pin == 0)
+        for i, (n, per_case, exact, pin) in enumerate(draw(st.lists(kinds, max_size=9)))
+    ]
     chosen = st.lists(st.sampled_from(memories), max_size=4) if memories else st.just([])
     steps = [a_step(used) for used in draw(st.lists(chosen, max_size=12))]
     return memories, steps, draw(st.integers(1, 7))
@@ -52,49 +57,49 @@ def problems(draw):
 
 @settings(max_examples=400, deadline=None)
 @given(problems())
-def test_blocks_needed_together_never_share_a_number(problem):
+def test_blocks_needed_together_never_share_a_byte(problem):
     memories, steps, mini = problem
-    total = assign_offsets(memories, steps, mini)
-    sizes = {memory: -(-numbers(memory, mini) // ALIGNMENT) * ALIGNMENT for memory in memories}
+    total = assign_offsets(memories, steps, mini, TYPES)
+    sizes = {memory: -(-size(memory, mini) // ALIGNMENT) * ALIGNMENT for memory in memories}
     assert total <= sum(sizes.values())
     for memory in memories:
         assert memory.offset >= 0
-        assert memory.offset % ALIGNMENT == 0, "blocks begin at cache lines"
-        assert memory.offset + numbers(memory, mini) <= total
+        assert memory.offset % ALIGNMENT == 0, "blocks begin where GPUs read together"
+        assert memory.offset + size(memory, mini) <= total
     lives = needed(memories, steps)
     for step in range(len(steps)):
         taken = np.zeros(total, int)
         for memory in memories:
             if step in lives[memory]:
-                taken[memory.offset : memory.offset + numbers(memory, mini)] += 1
+                taken[memory.offset : memory.offset + size(memory, mini)] += 1
         assert taken.max(initial=0) <= 1, step
 
 
 def test_room_is_used_again():
     """A chain: only neighbours are needed together, so three blocks of one size make do with two."""
-    memories = [Memory(f"m{i}", 0, 32) for i in range(6)]
+    memories = [Memory(f"m{i}", 0, 640) for i in range(6)]
     steps = [a_step(pair) for pair in pairwise(memories)]
-    assert assign_offsets(memories, steps, 10) == 2 * 320
+    assert assign_offsets(memories, steps, 10, TYPES) == 2 * 12800
 
 
 def test_what_is_read_from_outside_keeps_its_room():
-    memories = [Memory("data", 0, 32, pinned=True), Memory("a", 0, 32), Memory("b", 0, 32)]
+    memories = [Memory("data", 0, 128, pinned=True), Memory("a", 0, 128), Memory("b", 0, 128)]
     steps = [a_step(memories[:2]), a_step(memories[1:]), a_step(memories[2:])]
-    assert assign_offsets(memories, steps, 1) == 3 * 32
+    assert assign_offsets(memories, steps, 1, TYPES) == 3 * 256
     assert len({memory.offset for memory in memories}) == 3
 
 
 def test_nothing_needs_no_room():
-    assert assign_offsets([], [], 8) == 0
+    assert assign_offsets([], [], 8, TYPES) == 0
 
 
 def results(name, device, monkeypatch, own_room):
     """What a net gives after two training steps, all its memory filled with NaN at first."""
 
-    def apart(memories, steps, mini):
+    def apart(memories, steps, mini, types):
         total = 0
         for memory in memories:
-            memory.offset, total = total, total + -(-numbers(memory, mini) // ALIGNMENT) * ALIGNMENT
+            memory.offset, total = total, total + -(-size(memory, mini, types) // ALIGNMENT) * ALIGNMENT
         return total
 
     with monkeypatch.context() as patched:

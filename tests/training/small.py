@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convnet.backends import DeviceOptions
 from convnet.training.runs import continued_run, new_run
 from convnet.training.trainer import MinibatchDone
 from tests.net.nets import DATA
@@ -78,6 +79,7 @@ class Place:
     """A folder with the net's files and its data (36 training and 10 test images of 3x10x10)."""
 
     def __init__(self, folder: Path, params=PARAMS, train=36, test=10):
+        folder.mkdir(exist_ok=True)
         self.folder, self.runs = folder, folder / "runs"
         self.layers, self.params, self.data = folder / "net.cfg", folder / "params.cfg", folder / "data.npz"
         self.layers.write_text(LAYERS)
@@ -91,10 +93,11 @@ class Place:
             test_labels=np.arange(test) % 3,
         )
 
-    def start(self, threads=2, **given):
+    def start(self, threads=2, device=None, **given):
         """A trainer of a new run; options by name, `_` standing for `-`."""
         options = {"data": str(self.data), **_named(given)}
-        return new_run(str(self.layers), str(self.params), options, self.runs, "cpu", threads)
+        where = device or DeviceOptions("cpu", threads)
+        return new_run(str(self.layers), str(self.params), options, self.runs, where)
 
     def uninterrupted(self, **given):
         """The trainer of a run that has ended."""
@@ -105,7 +108,7 @@ class Place:
 
 def resume(path, params=None, threads=2, **given):
     """A trainer that goes on with a run or a checkpoint."""
-    return continued_run(Path(path), params, _named(given), "cpu", threads)
+    return continued_run(Path(path), params, _named(given), DeviceOptions("cpu", threads))
 
 
 def finish(trainer):

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from convnet.backends import DeviceOptions
 from convnet.errors import ConvnetError
 from convnet.training.batches import BatchManager
 from convnet.training.checkpoint import WEIGHTS, Checkpoint, TrainingState, checkpoints, newest
@@ -55,8 +56,9 @@ def test_nothing_is_written_before_the_first_checkpoint(tmp_path):
 def test_wrong_options_write_nothing(tmp_path, given, message):
     place = Place(tmp_path)
     before = sorted(tmp_path.rglob("*"))
+    given = {"data": str(place.data), **given}
     with pytest.raises(ConvnetError, match=message):
-        new_run(str(place.layers), str(place.params), {"data": str(place.data), **given}, place.runs, "cpu", 1)
+        new_run(str(place.layers), str(place.params), given, place.runs, DeviceOptions("cpu", 1))
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -245,10 +247,10 @@ def test_the_data_is_found_again_from_another_folder(tmp_path, monkeypatch):
     place = Place(tmp_path)
     monkeypatch.chdir(place.data.parent)
     given = {"data": place.data.name, "epochs": 1}
-    trainer = new_run(str(place.layers), str(place.params), given, place.runs, "cpu", 1)
+    trainer = new_run(str(place.layers), str(place.params), given, place.runs, DeviceOptions("cpu", 1))
     list(trainer.run_training())
     monkeypatch.chdir("/")
-    assert continued_run(trainer.run, None, {"epochs": 2}, "cpu", 1).session.provider.cases(1) > 0
+    assert continued_run(trainer.run, None, {"epochs": 2}, DeviceOptions("cpu", 1)).session.provider.cases(1) > 0
 
 
 def test_other_data_is_normalized_as_the_nets_own(run, tmp_path):

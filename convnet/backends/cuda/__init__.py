@@ -1,0 +1,1 @@
+"""The CUDA backend: PyCUDA for contexts, memory and launches, nvcc for kernels, NVIDIA's cuBLAS for matrix products."""

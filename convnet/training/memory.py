@@ -1,0 +1,147 @@
+"""What a net needs of a device's memory, and the largest minibatch that fits. Nothing here allocates anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convnet.backends import Device
+from convnet.errors import ConvnetError, DeviceMemoryError
+from convnet.graph.layer_graph import LayerGraph
+from convnet.net import ConvNet
+from convnet.ops.dropout import Counter
+from convnet.plan.build import build_plan
+from convnet.plan.describe import weight_bytes
+from convnet.plan.memory import peak
+from convnet.plan.step import Plan
+from convnet.weights.layout import ParameterLayout
+
+_WORKSPACE = 256 << 20  # bytes: what operations take for themselves at most
+
+
+@dataclass(frozen=True)
+class NetMemory:
+    """Bytes that a net takes to be trained with minibatches of `mini` cases.
+
+    weights: with increments, gradients and rounded copies. activations: with their gradients. inputs: minibatches on
+    their way to the device. workspace: room for operations, about. peak: where most activations are held at once.
+    """
+
+    mini: int
+    weights: int
+    activations: int
+    inputs: int
+    workspace: int
+    peak: str
+
+    @property
+    def held(self) -> int:
+        """What is known exactly: all but the workspace."""
+        return self.weights + self.activations + self.inputs
+
+    @property
+    def needed(self) -> int:
+        """All of it."""
+        return self.held + self.workspace
+
+    def __str__(self) -> str:
+        """In words."""
+        parts = ", ".join(f"{name} {megabytes(getattr(self, name))}" for name in _PARTS)
+        return f"{megabytes(self.needed)} MB ({parts}; most in {self.peak})"
+
+
+_PARTS = ("weights", "activations", "inputs", "workspace")
+
+
+def megabytes(size: int) -> str:
+    """Bytes in units of 10^6, with one decimal."""
+    return f"{size / 1e6:,.1f}"
+
+
+def net_memory(graph: LayerGraph, mini: int, device: Device, workspace: int = 0) -> NetMemory:
+    """What training a net takes of the memory of a device of this kind. workspace: bytes known to be needed for it."""
+    layout, types = ParameterLayout(graph.parameters), device.types(np.dtype(np.float32))
+    plan = build_plan(graph, layout, mini=mini, seed=0, counter=Counter(), types=types)
+    weights, activations, inputs = weight_bytes(layout, types), sum(plan.arenas.values()), _inputs(plan, device)
+    workspace = max(workspace, min((weights + activations + inputs) // 8, _WORKSPACE))
+    return NetMemory(mini, weights, activations, inputs, workspace, _peak(plan))
+
+
+def _inputs(plan: Plan, device: Device) -> int:
+    """A device that is given work ahead of time keeps each minibatch outside the plan's memory until its turn."""
+    rooms = device.ahead + 1 if device.ahead else 0
+    return rooms * sum(plan.types.size(tensor.memory, plan.mini) for tensor in plan.inputs.values())
+
+
+def _peak(plan: Plan) -> str:
+    step = peak(plan.memories, plan.train, plan.mini, plan.types)
+    return f"{step.phase} of layer '{step.layer}'" if step.layer else step.phase
+
+
+def advice(largest: int) -> str:
+    """What to do about a net's need of memory, if the largest minibatch that fits has so many cases."""
+    return f"the largest --mini that fits is {largest}" if largest else "not even --mini 1 fits"
+
+
+def largest_mini(graph: LayerGraph, device: Device, room: int, *, below: int | None = None, workspace: int = 0) -> int:
+    """The most cases of a minibatch with which a net takes no more than `room` bytes; 0 if one case takes more.
+
+    below: look for fewer cases than that only.
+    """
+    fits, exceeds = 0, below
+    while exceeds is None or exceeds - fits > 1:
+        tried = (fits + exceeds) // 2 if exceeds else max(1, 2 * fits)
+        if net_memory(graph, tried, device, workspace).needed <= room:
+            fits = tried
+        else:
+            exceeds = tried
+    return fits
+
+
+def check_memory(graph: LayerGraph, mini: int, device: Device) -> None:
+    """Check that a net fits before anything is allocated, if the device tells how much is free.
+
+    Raises:
+        ConvnetError: if it cannot fit, with what it needs and the largest minibatch that fits.
+    """
+    free = device.free_memory()
+    if free is not None and net_memory(graph, mini, device).held > free:
+        raise too_large(graph, mini, device)
+
+
+@contextmanager
+def need_told(net: ConvNet) -> Iterator[None]:
+    """Where operations ask in vain for room to work in, tells what the whole net needs.
+
+    Raises:
+        ConvnetError: then, with the largest minibatch that fits.
+    """
+    try:
+        yield
+    except DeviceMemoryError as error:
+        raise too_large(net.graph, net.mini, net.device, workspace=error.needed) from None
+
+
+def too_large(graph: LayerGraph, mini: int, device: Device, *, workspace: int = 0) -> ConvnetError:
+    """The error for a net that does not fit into what is free on a device.
+
+    workspace: bytes that an operation asked for in vain, when the net had its own memory already.
+    """
+    found = net_memory(graph, mini, device, workspace)
+    free = (device.free_memory() or 0) + (found.held if workspace else 0)
+    largest = largest_mini(graph, device, free, below=mini, workspace=workspace)
+    room = f"{megabytes(free)} MB are free for it"
+    return ConvnetError(f"{device}: with --mini {mini} the net needs {found}; {room}; {advice(largest)}")
+
+
+def describe_memory(graph: LayerGraph, mini: int, device: Device) -> dict[str, Any]:
+    """What a net needs of a device, as plain values for JSON; `free` and `largest_mini` None where it does not tell."""
+    free = device.free_memory()
+    return {
+        "device": str(device), "mini": mini, "free": free, "needed": net_memory(graph, mini, device).needed,
+        "largest_mini": None if free is None else largest_mini(graph, device, free),
+    }  # fmt: skip

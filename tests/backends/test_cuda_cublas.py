@@ -1,0 +1,102 @@
+"""Matrix products by cuBLAS against NumPy: every storage order, parts of larger matrices, arrays given late."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convnet.errors import ConvnetError
+
+pytestmark = pytest.mark.gpu
+
+M, N, K = 5, 7, 3
+ROOM = 4  # numbers behind each row that belong to something else
+
+
+@pytest.fixture(params=["fp32", "bf16"])
+def dev(cuda_device: Any, request: pytest.FixtureRequest) -> Any:
+    return cuda_device(request.param)
+
+
+def on(dev: Any, values: np.ndarray) -> Any:
+    """A copy of an array on the device."""
+    copy = dev.array(dev.allocate(values.nbytes), 0, values.shape, values.dtype)
+    dev.upload(values, copy)
+    return copy
+
+
+def stored(dev: Any, matrix: np.ndarray, transposed: bool) -> tuple[Any, int]:
+    """A matrix on the device, between numbers that are not its own, and the length of its stored rows."""
+    values = matrix.T if transposed else matrix
+    padded = np.full((len(values), values.shape[1] + ROOM), np.nan, dev.activations)
+    padded[:, : values.shape[1]] = values
+    return on(dev, padded), padded.shape[1]
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("tb", [False, True])
+@pytest.mark.parametrize("ta", [False, True])
+def test_gemm(dev: Any, ta: bool, tb: bool, accumulate: bool) -> None:
+    """Whole numbers: results are exact. The result is a part of a float32 matrix, whatever the operands are."""
+    from convnet.backends.cuda.cublas import gemm
+
+    generator = np.random.default_rng(1)
+    a, b = (generator.integers(-8, 9, shape).astype(float) for shape in ((M, K), (K, N)))
+    c = on(dev, np.full((M, N + ROOM), 100, np.float32))
+    (left, lda), (right, ldb) = stored(dev, a, ta), stored(dev, b, tb)
+    launch = gemm(dev, ta, tb, M, N, K, left, lda, lambda: right, ldb, lambda: c, N + ROOM, accumulate=accumulate)
+    launch()
+    launch()
+    found = dev.download(c)
+    np.testing.assert_array_equal(found[:, :N], 100 + 2 * (a @ b) if accumulate else a @ b)
+    np.testing.assert_array_equal(found[:, N:], 100)
+
+
+def test_gemm_of_parts(dev: Any) -> None:
+    """Arrays that begin within others."""
+    from convnet.backends.cuda.cublas import gemm
+
+    values = np.arange(40).reshape(5, 8).astype(dev.activations)
+    held, out = on(dev, values), on(dev, np.zeros((2, 2), dev.activations))
+    gemm(dev, False, True, 2, 2, 3, held[1:], 8, held[3:], 8, out, 2, accumulate=False)()
+    part = values.astype(float)
+    expected = (part[1:3, :3] @ part[3:5, :3].T).astype(dev.activations)
+    np.testing.assert_array_equal(dev.download(out), expected)
+
+
+def test_products_repeat_bit_for_bit(dev: Any) -> None:
+    from convnet.backends.cuda.cublas import gemm
+
+    generator = np.random.default_rng(2)
+    a, b = (on(dev, generator.normal(size=(64, 64)).astype(dev.activations)) for _ in range(2))
+    outs = [on(dev, np.zeros((64, 64), np.float32)) for _ in range(2)]
+    for out in outs:
+        gemm(dev, False, False, 64, 64, 64, a, 64, b, 64, out, 64, accumulate=False)()
+    assert dev.download(outs[0]).tobytes() == dev.download(outs[1]).tobytes()
+
+
+def test_missing_bindings_are_told_with_what_to_install(dev: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from convnet.backends.cuda import cublas
+
+    monkeypatch.setitem(sys.modules, "nvmath", None)
+    with pytest.raises(ConvnetError, match=r"nvmath-python .*: pip install nvmath-python nvidia-cublas$"):
+        cublas.Product(dev)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_cublas_that_does_not_start_is_told(dev: Any, monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
+    from convnet.backends.cuda import cublas
+
+    class CublasError(Exception):
+        """The bindings' own."""
+
+    def create() -> int:
+        raise CublasError("not here") if own else RuntimeError("not here")
+
+    library = SimpleNamespace(create=create, cuBLASError=CublasError)
+    with pytest.raises(ConvnetError, match=r"cuBLAS cannot be used \(not here\); .*pip install"):
+        cublas._create(library)
