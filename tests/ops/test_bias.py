@@ -7,31 +7,35 @@ import pytest
 
 from convnet.backends.cpu.device import CpuDevice
 from convnet.ops.bias import cpu
+from convnet.ops.neuron import IDENT, NeuronFunction
 
-SHAPES = [(1, 1), (7, 5), (512, 1500), (513, 11), (5000, 3), (1300, 2 * cpu.COLUMNS + 7)]
+from .conftest import Run
 
-
-def device(threads: int = 2) -> CpuDevice:
-    """A device whose workspace holds NaN, as another operation might leave it."""
-    dev = CpuDevice(threads=threads)
-    dev.workspace.reserve((1 << 17,), np.float64)()[:] = np.nan
-    return dev
+SHAPES = [(1, 1), (7, 5), (512, 1500), (513, 11), (5000, 3), (1300, 2 * cpu.COLUMNS + 7), (3000, 16), (6, 1032)]
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+def spoil_workspace(run: Run) -> None:
+    """Leave NaN in it, as another operation might."""
+    room = run.device.workspace.reserve((1 << 17,), run.weights)()
+    run.device.upload(np.full(room.shape, np.nan), room)
+
+
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_bprop_sums_rows(shape: tuple[int, int], accumulate: bool, dtype: str, tolerance: float) -> None:
-    dy = np.random.default_rng(1).uniform(0.5, 1.5, shape).astype(dtype)
-    db = np.arange(shape[1]).astype(dtype) if accumulate else np.full(shape[1], np.nan, dtype)
+def test_bprop_sums_rows(run: Run, shape: tuple[int, int], accumulate: bool) -> None:
+    """Sums are float32 at least, so that the type of dy makes no difference."""
+    tolerance = 1e-12 if run.dtype == np.float64 else 1e-5
+    dy = np.random.default_rng(1).uniform(0.5, 1.5, shape).astype(run.dtype)
+    db = np.arange(shape[1]).astype(run.weights) if accumulate else np.full(shape[1], np.nan, run.weights)
     expected = dy.astype(np.float64).sum(axis=0) + (db if accumulate else 0)
-    cpu.bprop(device(), dy, db, accumulate=accumulate)()
+    spoil_workspace(run)
+    run("bias.bprop", dy, db, accumulate=accumulate)
     np.testing.assert_allclose(db, expected, rtol=tolerance)
 
 
 def test_a_launch_repeats() -> None:
     dy, db = np.ones((1000, 3)), np.zeros(3)
-    launch = cpu.bprop(device(), dy, db, accumulate=True)
+    launch = cpu.bprop(CpuDevice(threads=2), dy, db, accumulate=True)
     launch()
     dy *= 2
     launch()
@@ -43,11 +47,58 @@ def test_a_launch_repeats() -> None:
 def test_threads_do_not_change_a_bit(shape: tuple[int, int], threads: int) -> None:
     dy = np.random.default_rng(2).normal(size=shape).astype(np.float32)
     one, many = (np.empty(shape[1], np.float32) for _ in range(2))
-    cpu.bprop(device(1), dy, one, accumulate=False)()
-    cpu.bprop(device(threads), dy, many, accumulate=False)()
+    cpu.bprop(CpuDevice(threads=1), dy, one, accumulate=False)()
+    cpu.bprop(CpuDevice(threads=threads), dy, many, accumulate=False)()
     np.testing.assert_array_equal(many, one)
 
 
-def test_shapes_must_fit() -> None:
+def test_shapes_must_fit(run: Run) -> None:
     with pytest.raises(ValueError, match="bias"):
-        cpu.bprop(device(), np.zeros((4, 3)), np.zeros(4), accumulate=False)
+        run("bias.bprop", np.zeros((4, 3), run.dtype), np.zeros(4, run.weights), accumulate=False)
+
+
+@pytest.fixture(params=["fp32", "bf16"])
+def cuda(request: pytest.FixtureRequest) -> Run:
+    device = request.getfixturevalue("cuda_device")(request.param)
+    return Run(device, device.activations, request.param)
+
+
+# Rows, columns, biases: whole packs and not, a bias for each position, more columns than threads.
+BIASED = [(7, 24, 24), (5, 13, 13), (12, 8, 32), (6, 5, 15), (3, 2103, 2103), (400, 1, 4)]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("neuron", [IDENT, NeuronFunction("tanh", 1.3, 0.4)])
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize(("rows", "columns", "biases"), BIASED)
+def test_bias_and_neuron_in_one_pass(
+    cuda: Run, rows: int, columns: int, biases: int, with_bias: bool, neuron: NeuronFunction
+) -> None:
+    from convnet.ops.bias.cuda_neuron import add_bias_apply_neuron
+
+    generator = np.random.default_rng(3)
+    y, bias = generator.normal(size=(rows, columns)).astype(cuda.dtype), generator.normal(size=biases).astype("f4")
+    total = y.reshape(-1, biases).astype(np.float64) + bias * with_bias
+    expected = total if neuron == IDENT else 1.3 * np.tanh(0.4 * total)
+    on_device = [on(cuda, y), on(cuda, bias) if with_bias else None]
+    add_bias_apply_neuron(cuda.device, *on_device, neuron)()
+    found = cuda.device.download(on_device[0]).astype(np.float64)
+    tolerance = 1e-6 if cuda.dtype == np.float32 else 2.0**-8
+    np.testing.assert_allclose(found.reshape(-1, biases), expected, rtol=tolerance, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_biases_must_fit(cuda: Run) -> None:
+    from convnet.ops.bias.cuda_neuron import add_bias_apply_neuron
+
+    y = on(cuda, np.zeros((4, 6), cuda.dtype))
+    for biases in (3, 9, 48):
+        with pytest.raises(ValueError, match=rf"{biases} biases for an array of shape \(4, 6\)"):
+            add_bias_apply_neuron(cuda.device, y, on(cuda, np.zeros(biases, np.float32)), IDENT)
+
+
+def on(run: Run, values: np.ndarray) -> object:
+    """A copy of an array on the device."""
+    copy = run.device.array(run.device.allocate(values.nbytes), 0, values.shape, values.dtype)
+    run.device.upload(values, copy)
+    return copy

@@ -32,10 +32,6 @@ OPERATIONS = sorted(path.parent.name for path in Path(convnet.ops.__file__).pare
 HELPERS = {
     "bias.sum_rows",
     "conv.check_shapes",
-    "conv.weights_from_memory",
-    "conv.weights_to_memory",
-    "local.weights_from_memory",
-    "local.weights_to_memory",
     "matmul.tile",
 }
 

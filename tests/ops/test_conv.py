@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from convnet.ops.neuron import NeuronFunction
 from convnet.shape import Maps
 
 from . import reference_conv
+from .conftest import Run
+from .conv_checks import Expected, check
 
 # maps (channels, y, x), filters, filter size, padding, stride, groups, modules y, modules x.
 GEOMETRIES = {
@@ -28,17 +31,12 @@ GEOMETRIES = {
     "depthwise": ConvGeometry(Maps(5, 6, 7), 10, 3, 1, 1, 5, 6, 7),
     "several products": ConvGeometry(Maps(42, 5, 6), 130, 5, 2, 1, 2, 5, 6),
 }
-TANH = NeuronFunction("tanh", 1.3, 0.4)
+TANH = NeuronFunction("tanh", 1.3, 0.4)  # steeper than 0.52 nowhere
 
 
 @pytest.fixture(params=GEOMETRIES)
 def geometry(request: pytest.FixtureRequest) -> ConvGeometry:
     return GEOMETRIES[request.param]
-
-
-@pytest.fixture(params=["float64", "float32"])
-def dtype(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def device(threads: int = 2) -> CpuDevice:
@@ -48,7 +46,7 @@ def device(threads: int = 2) -> CpuDevice:
     return dev
 
 
-def arrays(g: ConvGeometry, dtype: str = "float64", n: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def arrays(g: ConvGeometry, dtype: Any = "float64", n: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """x, w, y of normal numbers."""
     rng = np.random.default_rng(n)
     shapes = ((n, g.maps.y, g.maps.x, g.maps.channels), (g.rows, g.filters), (n, g.modules_y, g.modules_x, g.filters))
@@ -56,57 +54,62 @@ def arrays(g: ConvGeometry, dtype: str = "float64", n: int = 3) -> tuple[np.ndar
     return x, w, y
 
 
-def close(actual: np.ndarray, expected: np.ndarray) -> None:
-    tolerance = 1e-12 if actual.dtype == np.float64 else 3e-6
-    assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
-
-
-def test_numbers_worked_out_by_hand() -> None:
+def test_numbers_worked_out_by_hand(run_products: Run) -> None:
     g = ConvGeometry(Maps(1, 2, 3), 1, 2, 1, 2, 1, 2, 2)
-    x = np.array([[1.0, 2, 3], [4, 5, 6]]).reshape(1, 2, 3, 1)
-    w = np.array([[1000.0], [100], [10], [1]])  # top left, top right, bottom left, bottom right
-    y = np.empty((1, 2, 2, 1))
-    cpu.fprop(device(), x, w, None, y, g, accumulate=False, neuron=None)()
-    assert y.reshape(2, 2).tolist() == [[1, 23], [400, 5600]]
+    x = np.array([[1.0, 2, 3], [4, 5, 6]]).reshape(1, 2, 3, 1).astype(run_products.dtype)
+    w = np.array([[512.0], [64], [8], [1]]).astype(run_products.dtype)  # top left, top right, bottom left, bottom right
+    y = np.empty((1, 2, 2, 1), run_products.dtype)
+    run_products("conv.fprop", x, w, None, y, g, accumulate=False, neuron=None)
+    assert y.reshape(2, 2).tolist() == [[1, 19], [256, 2944]]
 
 
-def test_fprop(geometry: ConvGeometry, dtype: str) -> None:
-    x, w, y = arrays(geometry, dtype)
+def test_fprop(run_products: Run, geometry: ConvGeometry) -> None:
+    x, w, y = arrays(geometry, run_products.dtype)
     y[:] = np.nan
-    cpu.fprop(device(), x, w, None, y, geometry, accumulate=False, neuron=None)()
-    close(y, reference_conv.fprop(x, w, geometry))
+    run_products("conv.fprop", x, w, None, y, geometry, accumulate=False, neuron=None)
+    check(run_products, y, Expected(reference_conv.fprop, x, w, geometry, geometry.rows))
 
 
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize("shared", [False, True])
-def test_fprop_adds_then_bias_then_neuron(geometry: ConvGeometry, shared: bool, accumulate: bool) -> None:
-    x, w, y = arrays(geometry)
-    bias = np.random.default_rng(5).normal(size=y[0, 0, 0].shape if shared else y[0].shape)
-    expected = reference_conv.fprop(x, w, geometry) + bias + (y if accumulate else 0)
-    cpu.fprop(device(), x, w, bias.reshape(-1), y, geometry, accumulate=accumulate, neuron=TANH)()
-    close(y, 1.3 * np.tanh(0.4 * expected))
+def test_fprop_adds_then_bias_then_neuron(
+    run_products: Run, geometry: ConvGeometry, shared: bool, accumulate: bool
+) -> None:
+    x, w, y = arrays(geometry, run_products.dtype)
+    bias = np.random.default_rng(5).normal(size=y[0, 0, 0].shape if shared else y[0].shape).astype(run_products.weights)
+    expected = Expected(reference_conv.fprop, x, w, geometry, geometry.rows)
+    expected.add(bias)
+    if accumulate:
+        expected.add(y)
+    run_products("conv.fprop", x, w, bias.reshape(-1), y, geometry, accumulate=accumulate, neuron=TANH)
+    check(run_products, y, expected, lambda v: 1.3 * np.tanh(0.4 * v))
 
 
 @pytest.mark.parametrize("accumulate", [False, True])
-def test_bprop_acts(geometry: ConvGeometry, dtype: str, accumulate: bool) -> None:
-    dx, w, dy = arrays(geometry, dtype)
-    expected = reference_conv.bprop_acts(dy, w, geometry) + (dx if accumulate else 0)
-    if not accumulate:
+def test_bprop_acts(run_products: Run, geometry: ConvGeometry, accumulate: bool) -> None:
+    dx, w, dy = arrays(geometry, run_products.dtype)
+    terms = geometry.filter_size**2 * geometry.filters // geometry.groups
+    expected = Expected(reference_conv.bprop_acts, dy, w, geometry, terms)
+    if accumulate:
+        expected.add(dx)
+    else:
         dx[:] = np.nan
-    cpu.bprop_acts(device(), dy, w, dx, geometry, accumulate=accumulate)()
-    close(dx, expected)
+    run_products("conv.bprop_acts", dy, w, dx, geometry, accumulate=accumulate)
+    check(run_products, dx, expected)
 
 
 @pytest.mark.parametrize("n", [1, 3, 19])
 @pytest.mark.parametrize("accumulate", [False, True])
-def test_bprop_weights(geometry: ConvGeometry, dtype: str, accumulate: bool, n: int) -> None:
-    x, dw, dy = arrays(geometry, dtype, n)
-    expected = reference_conv.bprop_weights(x, dy, geometry) + (dw if accumulate else 0)
-    if not accumulate:
+def test_bprop_weights(run_products: Run, geometry: ConvGeometry, accumulate: bool, n: int) -> None:
+    x, w, dy = arrays(geometry, run_products.dtype, n)
+    dw = w.astype(run_products.weights)
+    expected = Expected(reference_conv.bprop_weights, x, dy, geometry, n * geometry.modules)
+    if accumulate:
+        expected.add(dw)
+    else:
         dw[:] = np.nan
-    cpu.bprop_weights(device(), x, dy, dw, geometry, accumulate=accumulate)()
-    close(dw, expected)
+    run_products("conv.bprop_weights", x, dy, dw, geometry, accumulate=accumulate)
+    check(run_products, dw, expected)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 7])
@@ -133,7 +136,7 @@ def test_a_launch_repeats_and_reads_its_arrays_anew() -> None:
     launch()
     x *= 2
     launch()
-    close(dw, reference_conv.bprop_weights(x, dy, g))
+    np.testing.assert_allclose(dw, reference_conv.bprop_weights(x, dy, g), rtol=1e-12, atol=1e-12)
 
 
 def test_weights_change_their_order_and_back(geometry: ConvGeometry) -> None:
@@ -168,17 +171,17 @@ def test_properties_of_a_geometry() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["maps", "filters", "modules_x", "groups"])
-def test_shapes_must_fit(wrong: str) -> None:
+def test_shapes_must_fit(run_exact: Run, wrong: str) -> None:
     g = GEOMETRIES["groups and overhang"]
-    x, w, y = arrays(g)
+    x, w, y = arrays(g, run_exact.dtype)
     other: dict[str, object] = {"maps": Maps(6, 5, 8), "filters": 8, "modules_x": 5, "groups": 1}
     changed = dataclasses.replace(g, **{wrong: other[wrong]})
     with pytest.raises(ValueError, match="ConvGeometry"):
-        cpu.fprop(device(), x, w, None, y, changed, accumulate=False, neuron=None)
+        run_exact("conv.fprop", x, w, None, y, changed, accumulate=False, neuron=None)
 
 
-def test_the_bias_must_fit() -> None:
+def test_the_bias_must_fit(run_exact: Run) -> None:
     g = GEOMETRIES["plain"]
-    x, w, y = arrays(g)
+    x, w, y = arrays(g, run_exact.dtype)
     with pytest.raises(ValueError, match=r"bias of shape \(6,\)"):
-        cpu.fprop(device(), x, w, np.zeros(6), y, g, accumulate=False, neuron=None)
+        run_exact("conv.fprop", x, w, np.zeros(6, run_exact.weights), y, g, accumulate=False, neuron=None)

@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convnet import ops
 from convnet.backends.cpu.device import Array, CpuDevice
 from convnet.ops.dropout import Counter, cpu
 from convnet.philox import philox
 
+from .conftest import Run
+
 SEED = 0xFEDCBA9876543210
-SHAPES = [(5, 131), (3, 5, 7, 11), (4, 1), (2, 256), (1, 3)]
-
-
-@pytest.fixture
-def dev() -> CpuDevice:
-    return CpuDevice(threads=2)
+SHAPES = [(5, 131), (3, 5, 7, 11), (4, 1), (2, 256), (1, 3), (3, 4, 6), (2, 12)]
+TOLERANCE = {"float64": 1e-15, "float32": 1e-6, "bfloat16": 2**-8}
 
 
 def uniforms(shape: tuple[int, ...], *, seed: int, stream: int, minibatch: int, first_case: int = 0) -> Array:
@@ -37,75 +36,76 @@ def arguments(**changes: Any) -> dict[str, Any]:
     return {**usual, **changes}
 
 
-def mask(dev: CpuDevice, shape: tuple[int, ...], **changes: Any) -> Array:
+def mask(run: Run, shape: tuple[int, ...], **changes: Any) -> Array:
     """What dropout makes of ones."""
-    y = np.full(shape, np.nan, np.float32)
-    cpu.apply(dev, np.ones(shape, np.float32), y, **arguments(**changes))()
-    return y
+    y = np.full(shape, np.nan, run.dtype)
+    run("dropout.apply", np.ones(shape, run.dtype), y, **arguments(**changes))
+    return y.astype(np.float32)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize("in_place", [False, True])
-def test_apply(dev: CpuDevice, shape: tuple[int, ...], dtype: str, accumulate: bool, in_place: bool) -> None:
+def test_apply(run: Run, shape: tuple[int, ...], accumulate: bool, in_place: bool) -> None:
     generator = np.random.default_rng(11)
-    x = generator.normal(size=shape).astype(dtype)
-    before = x.copy() if in_place else generator.normal(size=shape).astype(dtype)
+    x = generator.normal(size=shape).astype(run.dtype)
+    before = x.copy() if in_place else generator.normal(size=shape).astype(run.dtype)
     y = x if in_place else before.copy()
     kept = uniforms(shape, seed=SEED, stream=70000, minibatch=123, first_case=2).reshape(shape) < 0.3
-    expected = x * kept * 2.5 + before * accumulate
-    cpu.apply(dev, x, y, **arguments(
-        keep=0.3, scale=2.5, stream=70000, counter=Counter(123), first_case=2, accumulate=accumulate))()  # fmt: skip
-    np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6 if dtype == "float32" else 1e-15)
+    expected = x.astype(np.float64) * kept * 2.5 + before.astype(np.float64) * accumulate
+    run("dropout.apply", x, y, **arguments(
+        keep=0.3, scale=2.5, stream=70000, counter=Counter(123), first_case=2, accumulate=accumulate))  # fmt: skip
+    tolerance = TOLERANCE[run.dtype.name]
+    np.testing.assert_allclose(y.astype(np.float64), expected, rtol=tolerance, atol=min(tolerance, 1e-6))
 
 
-def test_large_words(dev: CpuDevice) -> None:
-    y = mask(dev, (2, 999), seed=2**64 - 1, stream=2**32 - 1, counter=Counter(2**32 - 1), first_case=2**32 - 2)
+def test_large_words(run: Run) -> None:
+    y = mask(run, (2, 999), seed=2**64 - 1, stream=2**32 - 1, counter=Counter(2**32 - 1), first_case=2**32 - 2)
     expected = uniforms(y.shape, seed=2**64 - 1, stream=2**32 - 1, minibatch=2**32 - 1, first_case=2**32 - 2) < 0.5
     assert np.array_equal(y, expected)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(0.0, False), (1.0, True)])
-def test_keep_none_or_all(dev: CpuDevice, keep: float, kept: bool) -> None:
-    assert (mask(dev, (7, 1001), keep=keep) == kept).all()
+def test_keep_none_or_all(run: Run, keep: float, kept: bool) -> None:
+    assert (mask(run, (7, 1001), keep=keep) == kept).all()
 
 
-def test_a_feature_stays_when_its_uniform_is_less_than_keep(dev: CpuDevice) -> None:
+def test_a_feature_stays_when_its_uniform_is_less_than_keep(run: Run) -> None:
     shape = (3, 50)
     drawn = uniforms(shape, seed=SEED, stream=3, minibatch=9)
     for at in [(0, 0), (2, 49), (1, 17)]:
         keep = float(drawn[at])
-        assert mask(dev, shape, keep=keep)[at] == 0
-        assert mask(dev, shape, keep=keep + 2.0**-30)[at] == 1
+        assert mask(run, shape, keep=keep)[at] == 0
+        assert mask(run, shape, keep=keep + 2.0**-30)[at] == 1
 
 
-def test_share_of_features_that_stay(dev: CpuDevice) -> None:
-    features, keep = 200_000, 0.3
-    stay = mask(dev, (2, features), keep=keep)
+def test_share_of_features_that_stay(run: Run) -> None:
+    features, keep = 100_000, 0.3
+    stay = mask(run, (2, features), keep=keep)
     assert abs(stay.mean() - keep) < 4 * np.sqrt(keep * (1 - keep) / stay.size)
     agreement, by_chance = (stay[0] == stay[1]).mean(), keep**2 + (1 - keep) ** 2
     assert abs(agreement - by_chance) < 4 * np.sqrt(by_chance * (1 - by_chance) / features)
 
 
-def test_the_counter_is_read_at_each_launch(dev: CpuDevice) -> None:
-    counter = Counter(1)
-    x, y = np.ones((2, 300), np.float32), np.empty((2, 300), np.float32)
-    launch = cpu.apply(dev, x, y, **arguments(counter=counter))
+def test_the_counter_is_read_at_each_launch(run: Run) -> None:
+    counter, dev, ones = Counter(1), run.device, np.ones((2, 300), run.dtype)
+    x, y = (dev.array(dev.allocate(ones.nbytes), 0, ones.shape, ones.dtype) for _ in range(2))
+    dev.upload(ones, x)
+    launch = ops.load("dropout", dev.backend).apply(dev, x, y, **arguments(counter=counter))
     for minibatch in (1, 2, 1):
         counter.value = minibatch
         launch()
-        assert np.array_equal(y, uniforms((2, 300), seed=SEED, stream=3, minibatch=minibatch) < 0.5)
+        assert np.array_equal(dev.download(y), uniforms((2, 300), seed=SEED, stream=3, minibatch=minibatch) < 0.5)
 
 
-def test_parts_of_a_minibatch_get_the_masks_of_the_whole(dev: CpuDevice) -> None:
-    whole = mask(dev, (5, 77))
-    assert np.array_equal(whole[3:], mask(dev, (2, 77), first_case=3))
+def test_parts_of_a_minibatch_get_the_masks_of_the_whole(run: Run) -> None:
+    whole = mask(run, (5, 77))
+    assert np.array_equal(whole[3:], mask(run, (2, 77), first_case=3))
 
 
-def test_nan_stays_visible(dev: CpuDevice) -> None:
-    y = np.full((2, 100), np.nan, np.float32)
-    cpu.apply(dev, y, y, **arguments())()
+def test_nan_stays_visible(run: Run) -> None:
+    y = np.full((2, 100), np.nan, run.dtype)
+    run("dropout.apply", y, y, **arguments())
     assert np.isnan(y).all()
 
 
@@ -123,10 +123,13 @@ def test_known_answers_of_the_kernel(counter: str, key: str, answer: str) -> Non
     assert [f"{word:08x}" for word in cpu._philox(*arguments)] == answer.split()
 
 
-def test_arrays_that_do_not_fit(dev: CpuDevice) -> None:
-    x = np.zeros((3, 5), np.float32)
+def test_arrays_that_do_not_fit(run: Run) -> None:
+    x = np.zeros((3, 5), run.dtype)
     with pytest.raises(ValueError, match=r"x of shape \(3, 5\), y of shape \(3, 4\)"):
-        cpu.apply(dev, x, x[:, :4], **arguments())
+        run("dropout.apply", x, x[:, :4], **arguments())
+
+
+def test_arrays_that_are_no_rows() -> None:
     maps = np.zeros((3, 5, 4, 2), np.float32).transpose(0, 1, 3, 2)
     with pytest.raises(ValueError, match="copy"):  # the result would go to the copy
-        cpu.apply(dev, maps, maps, **arguments())
+        cpu.apply(CpuDevice(threads=2), maps, maps, **arguments())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import numpy as np
 import pytest
 
-from convnet.backends.cpu.device import CpuDevice
-from convnet.ops.layout import cpu
 from convnet.shape import Maps
+
+from .conftest import Run
 
 CASES = 3
 # Every pair holds the same number of features.
@@ -16,6 +19,10 @@ PAIRS = {
     "to maps": (None, Maps(19, 7, 5)),
     "few channels": (None, Maps(3, 37, 11)),
     "many channels": (Maps(70, 3, 1), None),
+    "many tiles to features": (Maps(130, 9, 15), None),
+    "many tiles to maps": (None, Maps(130, 9, 15)),
+    "few channels of large maps": (Maps(3, 50, 61), None),
+    "large maps of few channels": (None, Maps(3, 50, 61)),
     "other maps": (Maps(6, 5, 4), Maps(8, 3, 5)),
     "turned maps": (Maps(7, 5, 3), Maps(7, 3, 5)),
     "the same maps": (Maps(7, 5, 3), Maps(7, 5, 3)),
@@ -34,36 +41,43 @@ def in_memory(features: np.ndarray, maps: Maps | None) -> np.ndarray:
     return features.reshape(-1, *maps).transpose(0, 2, 3, 1).copy()
 
 
-@pytest.fixture
-def dev() -> CpuDevice:
-    return CpuDevice(threads=2)
-
-
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("accumulate", [False, True])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_convert(dev: CpuDevice, pair: str, accumulate: bool, dtype: str) -> None:
+def test_convert(run: Run, pair: str, accumulate: bool) -> None:
     src_maps, dst_maps = PAIRS[pair]
     size = next((maps.features for maps in (src_maps, dst_maps) if maps), 131)
-    features, before = np.random.default_rng(9).normal(size=(2, CASES, size)).astype(dtype)
+    features, before = np.random.default_rng(9).normal(size=(2, CASES, size)).astype(run.dtype)
     src = in_memory(features, src_maps)
     dst = in_memory(before, dst_maps) if accumulate else in_memory(np.full_like(before, np.nan), dst_maps)
-    cpu.convert(dev, src, src_maps, dst, dst_maps, accumulate=accumulate)()
+    run("layout.convert", src, src_maps, dst, dst_maps, accumulate=accumulate)
     np.testing.assert_array_equal(dst, in_memory(features + before if accumulate else features, dst_maps))
     np.testing.assert_array_equal(src, in_memory(features, src_maps))
 
 
-def test_feature_order_is_channel_then_y_then_x(dev: CpuDevice) -> None:
-    maps = np.empty((1, 2, 3, 2))
+@pytest.mark.gpu
+def test_tiles_fit_into_shared_memory(cuda_device: Any) -> None:
+    cuda_device("fp32")
+    from convnet.ops.layout.cuda import _ROOM, _tile
+
+    for rows, columns in itertools.product([*range(1, 140), 1000, 4159, 4160, 50176], repeat=2):
+        height, width = _tile(rows, columns)
+        assert 0 < height <= rows
+        assert 0 < width <= columns
+        assert height * (width | 1) <= _ROOM
+        assert height * width > _ROOM // 3 or (height, width) == (rows, columns)
+
+
+def test_feature_order_is_channel_then_y_then_x(run: Run) -> None:
+    maps = np.empty((1, 2, 3, 2), run.dtype)
     for y, x, channel in np.ndindex(2, 3, 2):
         maps[0, y, x, channel] = channel * 6 + y * 3 + x
-    features = np.empty((1, 12))
-    cpu.convert(dev, maps, Maps(2, 2, 3), features, None, accumulate=False)()
+    features = np.empty((1, 12), run.dtype)
+    run("layout.convert", maps, Maps(2, 2, 3), features, None, accumulate=False)
     assert features[0].tolist() == list(range(12))
 
 
-def test_arrays_that_do_not_fit(dev: CpuDevice) -> None:
-    maps, features = np.zeros((3, 4, 5, 2)), np.zeros((3, 40))
+def test_arrays_that_do_not_fit(run: Run) -> None:
+    maps, features = np.zeros((3, 4, 5, 2), run.dtype), np.zeros((3, 40), run.dtype)
     wrong = [
         (maps, Maps(2, 5, 4), features, None),
         (maps, Maps(2, 4, 5), features[1:], None),
@@ -75,4 +89,4 @@ def test_arrays_that_do_not_fit(dev: CpuDevice) -> None:
     ]
     for arguments in wrong:
         with pytest.raises(ValueError, match=r"layout: .* do not fit"):
-            cpu.convert(dev, *arguments, accumulate=False)
+            run("layout.convert", *arguments, accumulate=False)

@@ -7,92 +7,112 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convnet.backends.cpu.device import Array, CpuDevice
-from convnet.ops.update import cpu
+from convnet import ops
+
+from .conftest import Run
+
+Array = np.ndarray[Any, Any]
 
 OFFSETS = np.array([[3, 10], [10, 11], [20, 20020], [20025, 36409]], np.int64)  # with gaps; several blocks
 RATES = np.array([[0.1, 0.9, 0.3, 1 / 7], [0.0, 0.5, 0.2, 1 / 7], [0.02, 0.0, 0.0, 1 / 128], [0.5, 0.95, 1.5, 1.0]])
 SIZE = 36420
+TOLERANCE = {"float64": 1e-13, "float32": 4e-6}
 
 
-@pytest.fixture
-def dev() -> CpuDevice:
-    return CpuDevice(threads=2)
-
-
-def arrays(dtype: str) -> list[Array]:
+def arrays(run: Run, size: int = SIZE) -> list[Array]:
     """w, inc, g."""
     generator = np.random.default_rng(12)
-    return [generator.normal(size=SIZE).astype(dtype) for _ in range(3)]
+    return [generator.normal(size=size).astype(run.weights) for _ in range(3)]
 
 
-def stepped(w: Array, inc: Array, g: Array, rates: Array) -> tuple[Array, Array]:
+def stepped(w: Array, inc: Array, g: Array, offsets: Array, rates: Array) -> tuple[Array, Array]:
     """w and inc after one step by the rule as it is written in the contract, in float64."""
     w, inc, g = (array.astype(np.float64) for array in (w, inc, g))
-    for (start, stop), (eps, mom, wc, share) in zip(OFFSETS.tolist(), rates.tolist(), strict=True):
+    for (start, stop), (eps, mom, wc, share) in zip(offsets.tolist(), rates.tolist(), strict=True):
         for i in range(start, stop) if eps else ():
             inc[i] = mom * inc[i] - eps * (g[i] * share) - eps * wc * w[i]
             w[i] = w[i] + inc[i]
     return w, inc
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-14), ("float32", 2e-6)])
-def test_momentum(dev: CpuDevice, dtype: str, tolerance: float) -> None:
-    w, inc, g = arrays(dtype)
+def close(run: Run, found: Array, expected: Array) -> None:
+    tolerance = TOLERANCE[run.weights.name]
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def on(run: Run, values: Array) -> Any:
+    """A copy of an array on the device."""
+    copy = run.device.array(run.device.allocate(values.nbytes), 0, values.shape, values.dtype)
+    run.device.upload(values, copy)
+    return copy
+
+
+def test_momentum(run: Run) -> None:
+    w, inc, g = arrays(run)
     before = w.copy(), inc.copy(), g.copy()
-    expected_w, expected_inc = stepped(w, inc, g, RATES)
-    cpu.momentum(dev, w, inc, g, offsets=OFFSETS, rates=RATES)()
-    np.testing.assert_allclose(w, expected_w, rtol=tolerance, atol=tolerance)
-    np.testing.assert_allclose(inc, expected_inc, rtol=tolerance, atol=tolerance)
+    expected_w, expected_inc = stepped(w, inc, g, OFFSETS, RATES)
+    run("update.momentum", w, inc, g, offsets=OFFSETS, rates=RATES)
+    close(run, w, expected_w)
+    close(run, inc, expected_inc)
     assert np.array_equal(g, before[2])
     for start, stop in [(0, 3), (10, 20), (20020, 20025), (36409, SIZE)]:  # gaps, and the segment with eps = 0
         assert np.array_equal(w[start:stop], before[0][start:stop])
         assert np.array_equal(inc[start:stop], before[1][start:stop])
 
 
-def test_rates_are_read_at_each_launch(dev: CpuDevice) -> None:
-    w, inc, g = arrays("float64")
-    rates = RATES.copy()
-    launch = cpu.momentum(dev, w, inc, g, offsets=OFFSETS, rates=rates)
+def test_many_segments(run: Run) -> None:
+    """More than the arguments of one kernel hold, each with rates of its own, some empty and some at rest."""
+    generator = np.random.default_rng(15)
+    bounds = np.sort(generator.integers(0, 2000, 600)).reshape(300, 2)
+    rates = generator.uniform(0.1, 1, (300, 4)) * (np.arange(300) % 5 > 0)[:, None]
+    w, inc, g = arrays(run, 2000)
+    expected_w, expected_inc = stepped(w, inc, g, bounds, rates)
+    run("update.momentum", w, inc, g, offsets=bounds, rates=rates)
+    close(run, w, expected_w)
+    close(run, inc, expected_inc)
+
+
+def test_rates_are_read_at_each_launch(run: Run) -> None:
+    w, inc, g = arrays(run)
+    held, rates = [on(run, array) for array in (w, inc, g)], RATES.copy()
+    update = ops.load("update", run.device.backend)
+    launch = update.momentum(run.device, *held, offsets=OFFSETS, rates=rates)
     for eps in (0.0, 0.3, 0.01):
         rates[1, 0] = eps
-        expected_w, _ = stepped(w, inc, g, rates)
+        w, inc = stepped(w, inc, g, OFFSETS, rates)
         launch()
-        np.testing.assert_allclose(w, expected_w, rtol=1e-13, atol=1e-13)
+        close(run, run.device.download(held[0]), w)
 
 
-def test_no_segments(dev: CpuDevice) -> None:
-    w, inc, g = arrays("float32")
+def test_no_segments(run: Run) -> None:
+    w, inc, g = arrays(run, 100)
     before = w.copy()
-    cpu.momentum(dev, w, inc, g, offsets=np.zeros((0, 2), np.int64), rates=np.zeros((0, 4)))()
+    run("update.momentum", w, inc, g, offsets=np.zeros((0, 2), np.int64), rates=np.zeros((0, 4)))
+    run("update.momentum", w, inc, g, offsets=np.array([[7, 7]]), rates=RATES[:1])
     assert np.array_equal(w, before)
 
 
 @pytest.mark.peer
-def test_momentum_is_torch_sgd_at_a_constant_rate(torch: Any, dev: CpuDevice) -> None:
+def test_momentum_is_torch_sgd_at_a_constant_rate(torch: Any, run: Run) -> None:
     generator = np.random.default_rng(13)
-    w = generator.normal(size=501)
-    parameter = torch.tensor(w.copy(), requires_grad=True)
+    w = generator.normal(size=501).astype(run.weights)
+    parameter = torch.tensor(w.astype(np.float64), requires_grad=True)
     optimizer = torch.optim.SGD([parameter], lr=0.05, momentum=0.8, weight_decay=0.4)
-    inc, g = np.zeros(501), np.empty(501)
-    offsets, rates = np.array([[0, 501]], np.int64), np.array([[0.05, 0.8, 0.4, 0.1]])
-    launch = cpu.momentum(dev, w, inc, g, offsets=offsets, rates=rates)
+    inc = np.zeros_like(w)
     for _ in range(4):
-        g[:] = generator.normal(size=501)
-        parameter.grad = torch.tensor(g / 10)
+        g = generator.normal(size=501).astype(run.weights)
+        parameter.grad = torch.tensor(g.astype(np.float64) / 10)
         optimizer.step()
-        launch()
-        np.testing.assert_allclose(w, parameter.detach().numpy(), rtol=1e-12, atol=1e-13)
+        run("update.momentum", w, inc, g, offsets=np.array([[0, 501]]), rates=np.array([[0.05, 0.8, 0.4, 0.1]]))
+        close(run, w, parameter.detach().numpy())
 
 
 @pytest.mark.parametrize("exact", [False, True])
-@pytest.mark.parametrize("modules", [1, 3])
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-6)])
-def test_wball(dev: CpuDevice, exact: bool, modules: int, dtype: str, tolerance: float) -> None:
+@pytest.mark.parametrize(("rows", "modules"), [(21, 1), (21, 3), (100, 1)])
+def test_wball(run: Run, exact: bool, rows: int, modules: int) -> None:
     generator = np.random.default_rng(14)
-    w = generator.normal(size=(21, 131)) * generator.uniform(0.1, 2, (21, 131))
-    w = w.astype(dtype)
-    vectors = w.astype(np.float64).reshape(modules, 21 // modules, 131)
+    w = (generator.normal(size=(rows, 131)) * generator.uniform(0.1, 2, (rows, 131))).astype(run.weights)
+    vectors = w.astype(np.float64).reshape(modules, rows // modules, 131)
     expected = vectors.copy()
     limit = float(np.median(np.sqrt((vectors**2).sum(1))))  # half of the columns are longer
     for part in range(modules):
@@ -100,23 +120,63 @@ def test_wball(dev: CpuDevice, exact: bool, modules: int, dtype: str, tolerance:
             norm = np.sqrt(sum(value**2 for value in vectors[part, :, column]))
             if exact or norm > limit:
                 expected[part, :, column] *= limit / norm
-    cpu.wball(dev, w, limit=limit, exact=exact, modules=modules)()
+    run("update.wball", w, limit=limit, exact=exact, modules=modules)
+    tolerance = 1e-13 if w.dtype == np.float64 else 2.0**-23  # norms are float64 in every precision
     np.testing.assert_allclose(w, expected.reshape(w.shape), rtol=tolerance)
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_wball_leaves_columns_of_zeros_and_of_nan(dev: CpuDevice, exact: bool) -> None:
-    w = np.array([[0, np.nan, 3], [0, 5, 4]], np.float32)
-    cpu.wball(dev, w, limit=1.0, exact=exact)()
+def test_wball_leaves_columns_of_zeros_and_of_nan(run: Run, exact: bool) -> None:
+    w = np.array([[0, np.nan, 3], [0, 5, 4]], run.weights)
+    run("update.wball", w, limit=1.0, exact=exact)
     np.testing.assert_allclose(w, [[0, np.nan, 0.6], [0, 5, 0.8]], rtol=1e-6)
 
 
-def test_arrays_that_do_not_fit(dev: CpuDevice) -> None:
-    w = np.zeros(10)
+def test_a_long_column_is_found_whose_squares_exceed_float32(run: Run) -> None:
+    w = np.array([[2.0**100, 2.0**-100], [0, 0]], run.weights)
+    run("update.wball", w, limit=1.0, exact=True)
+    assert w.tolist() == [[1, 1], [0, 0]]
+
+
+def test_rounded_weights_follow_the_weights(run: Run) -> None:
+    """Momentum writes them where it writes w, the weight ball where it changes w; nothing else is touched."""
+    w, inc, g = arrays(run)
+    held, rounded = [on(run, array) for array in (w, inc, g)], on(run, np.full(SIZE, -7, run.dtype))
+    update = ops.load("update", run.device.backend)
+    if run.device.backend == "cpu":
+        with pytest.raises(ValueError, match="the CPU computes with the weights themselves"):
+            update.momentum(run.device, *held, offsets=OFFSETS, rates=RATES, operands=rounded)
+        return
+    update.momentum(run.device, *held, offsets=OFFSETS, rates=RATES, operands=rounded)()
+    expected, moved = run.device.download(held[0]).astype(run.dtype), np.zeros(SIZE, bool)
+    for start, stop in OFFSETS[[0, 2, 3]]:
+        moved[start:stop] = True
+    assert np.array_equal(run.device.download(rounded), np.where(moved, expected, run.dtype.type(-7)))
+    matrix, copy = on(run, w[:120].reshape(20, 6)), on(run, w[:120].reshape(20, 6).astype(run.dtype))
+    for exact in (False, True):
+        update.wball(run.device, matrix, limit=4.5, exact=exact, operands=copy)()
+        now = run.device.download(matrix)
+        assert 0 < (now == w[:120].reshape(20, 6)).all(axis=0).sum() < 6 or exact
+        assert np.array_equal(run.device.download(copy), now.astype(run.dtype))
+
+
+def test_arrays_that_do_not_fit(run: Run) -> None:
+    w = np.zeros(10, run.weights)
     offsets, rates = np.array([[0, 10]], np.int64), np.zeros((1, 4))
     with pytest.raises(ValueError, match=r"\(10,\), \(9,\), \(10,\)"):
-        cpu.momentum(dev, w, w[:9], w, offsets=offsets, rates=rates)
+        run("update.momentum", w, w[:9], w, offsets=offsets, rates=rates)
     with pytest.raises(ValueError, match=r"\(1, 2\), \(2, 4\)"):
-        cpu.momentum(dev, w, w, w, offsets=offsets, rates=np.zeros((2, 4)))
+        run("update.momentum", w, w, w, offsets=offsets, rates=np.zeros((2, 4)))
     with pytest.raises(ValueError, match=r"segments 1\.\.11 of 10 weights"):
-        cpu.momentum(dev, w, w, w, offsets=offsets + 1, rates=rates)
+        run("update.momentum", w, w, w, offsets=offsets + 1, rates=rates)
+    with pytest.raises(ValueError, match=r"reshape|in 3 parts"):
+        run("update.wball", w.reshape(5, 2), limit=1.0, exact=True, modules=3)
+
+
+@pytest.mark.gpu
+def test_rounded_weights_that_do_not_fit(cuda_device: Any) -> None:
+    dev = cuda_device("bf16")
+    run = Run(dev, dev.activations, "bf16")
+    w, operands = on(run, np.zeros((5, 2), np.float32)), on(run, np.zeros((2, 5), run.dtype))
+    with pytest.raises(ValueError, match=r"operands of shape \(2, 5\) for weights of shape \(5, 2\)"):
+        ops.load("update", "cuda").wball(dev, w, limit=1.0, exact=True, operands=operands)

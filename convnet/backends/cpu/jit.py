@@ -52,9 +52,9 @@ def kernel(function: Function) -> Function:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())
     try:
-        compiled: Any = numba.njit(
-            nogil=True, cache=True, fastmath=FAST_MATH, error_model="numpy", boundscheck=False
-        )(function)
+        compiled: Any = numba.njit(nogil=True, cache=True, fastmath=FAST_MATH, error_model="numpy", boundscheck=False)(
+            function
+        )
     finally:
         numba.config.CACHE_DIR = before
     return cast(Function, compiled)

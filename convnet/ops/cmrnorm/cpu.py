@@ -6,9 +6,7 @@ A sum over a window is then a sum of shifted strips, in loops as long as a strip
 
 from __future__ import annotations
 
-import numpy as np
-
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.rnorm import Normalization
 from convnet.ops.rnorm.cpu_power import gradient, invert, product, pull, raise_to_power
@@ -20,17 +18,21 @@ _STRIP = 512  # elements: a few strips fit into the first cache
 def fprop(dev: CpuDevice, x: Array, y: Array, norm: Normalization) -> Launch:
     """y = x * d^-power."""
     block, items = _blocks(x, norm.size)
+    inverse = factor = _pixel_rows(x, block, norm.size)
     return dev.parallel(
-        _fprop, items, *_pixels(x, y), block, norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked
-    )
+        _fprop, items, *_pixels(x, y), block, norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked,
+        _strip(x, block, norm.size), inverse, factor,
+    )  # fmt: skip
 
 
 def bprop(dev: CpuDevice, dy: Array, x: Array, dx: Array, norm: Normalization, *, accumulate: bool) -> Launch:
     """dx (+)= the gradient of fprop."""
     block, items = _blocks(x, norm.size)
+    strip = pull_strip = _strip(x, block, norm.size)
+    sums = factor = _pixel_rows(x, block, norm.size)
     return dev.parallel(
         _bprop, items, *_pixels(dy, x, dx), block,
-        norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked, accumulate,
+        norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked, accumulate, strip, pull_strip, sums, factor,
     )  # fmt: skip
 
 
@@ -45,19 +47,33 @@ def _pixels(*maps: Array) -> list[Array]:
 def _blocks(x: Array, size: int) -> tuple[int, int]:
     """How many pixels one strip takes, and how many strips there are."""
     cases, height, width, channels = x.shape
-    block = max(1, _STRIP // (channels + size - 1))
+    block = max(1, _STRIP // _pitch(channels, size))
     return block, -(-cases * height * width // block)
+
+
+def _pitch(channels: int, size: int) -> int:
+    """Elements from pixel to pixel of a strip: channels and gap."""
+    return channels + size - 1
+
+
+def _strip(x: Array, block: int, size: int) -> Scratch:
+    """Room for a strip: a gap before the first pixel or behind the last one too, as the window needs."""
+    return Scratch((block * _pitch(x.shape[3], size) + size - 1,), x.dtype)
+
+
+def _pixel_rows(x: Array, block: int, size: int) -> Scratch:
+    """Room for what is computed of a strip: (pixel, channel and gap)."""
+    return Scratch((block, _pitch(x.shape[3], size)), x.dtype)
 
 
 @kernel
 def _fprop(
     start: int, stop: int, x: Array, y: Array,
     block: int, size: int, alpha: float, power: float, min_div: float, blocked: bool,
+    strip: Array, inverse: Array, factor: Array,
 ) -> None:  # fmt: skip
     """Items are blocks of pixels."""
-    strip, squares = _strip(x, block, size, size // 2)
-    inverse = np.empty_like(squares)
-    factor = np.empty_like(squares)
+    squares = _cleared(strip, inverse.shape, size // 2)
     for item in range(start, stop):
         here = slice(item * block, (item + 1) * block)
         product(x[here], x[here], squares)
@@ -71,12 +87,11 @@ def _fprop(
 def _bprop(
     start: int, stop: int, dy: Array, x: Array, dx: Array,
     block: int, size: int, alpha: float, power: float, min_div: float, blocked: bool, accumulate: bool,
+    strip: Array, pull_strip: Array, sums: Array, factor: Array,
 ) -> None:  # fmt: skip
     """Items are blocks of pixels. A channel is in the windows that begin size - 1 - size // 2 before it."""
-    strip, squares = _strip(x, block, size, size // 2)
-    pull_strip, pulls = _strip(x, block, size, size - 1 - size // 2)
-    sums = np.empty_like(squares)
-    factor = np.empty_like(squares)
+    squares = _cleared(strip, sums.shape, size // 2)
+    pulls = _cleared(pull_strip, sums.shape, size - 1 - size // 2)
     for item in range(start, stop):
         here = slice(item * block, (item + 1) * block)
         product(x[here], x[here], squares)
@@ -89,11 +104,10 @@ def _bprop(
 
 
 @kernel
-def _strip(x: Array, block: int, size: int, before: int) -> tuple[Array, Array]:
-    """A strip of zeros, and its view as (pixel, channel and gap), in which channel 0 has `before` zeros before it."""
-    pitch = x.shape[1] + size - 1
-    strip = np.zeros(block * pitch + size - 1, x.dtype)
-    return strip, strip[before : before + block * pitch].reshape(block, pitch)
+def _cleared(strip: Array, shape: tuple[int, int], before: int) -> Array:
+    """The strip, now all zeros, seen as (pixel, channel and gap), where channel 0 has `before` zeros before it."""
+    strip[:] = 0
+    return strip[before : before + shape[0] * shape[1]].reshape(shape)
 
 
 @kernel

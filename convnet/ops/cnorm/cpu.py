@@ -2,77 +2,65 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.rnorm import Normalization
 from convnet.ops.rnorm.cpu_power import product
-from convnet.ops.rnorm.cpu_window import box_sums, denominators, planes, pulls_of
+from convnet.ops.rnorm.cpu_window import box_sums, denominators, line_of, plane_of, planes, pulls_of, row_of
 
 
 def fprop(dev: CpuDevice, x: Array, y: Array, norm: Normalization) -> Launch:
     """y = x * d^-power."""
-    arrays = planes(x, y)
-    parts = min(dev.threads, len(x))
-    centred = dev.workspace.reserve((parts, *arrays[0].shape[1:]), x.dtype)
-    return dev.parallel(_fprop, parts, *arrays, centred, x.shape[3], norm.size, norm.alpha, norm.power, norm.min_div)
+    inverse = factor = row_of(x)
+    return dev.parallel(
+        _fprop, len(x), *planes(x, y), x.shape[3], norm.size, norm.alpha, norm.power, norm.min_div,
+        plane_of(x), line_of(x, norm.size), inverse, factor,
+    )  # fmt: skip
 
 
 def bprop(dev: CpuDevice, dy: Array, x: Array, dx: Array, norm: Normalization, *, accumulate: bool) -> Launch:
     """dx (+)= the gradient of fprop."""
-    arrays = planes(dy, x, dx)
-    parts = min(dev.threads, len(x))
-    scratch = dev.workspace.reserve((3, parts, *arrays[0].shape[1:]), x.dtype)
+    centred = factors = pulls = plane_of(x)
+    share = sums = row_of(x)
     return dev.parallel(
-        _bprop, parts, *arrays, lambda: scratch()[0], lambda: scratch()[1], lambda: scratch()[2],
-        x.shape[3], norm.size, norm.alpha, norm.power, norm.min_div, accumulate,
+        _bprop, len(x), *planes(dy, x, dx), x.shape[3], norm.size, norm.alpha, norm.power, norm.min_div, accumulate,
+        centred, factors, pulls, line_of(x, norm.size), share, sums,
     )  # fmt: skip
 
 
 @kernel
 def _fprop(
-    start: int, stop: int, x: Array, y: Array, centred: Array,
+    start: int, stop: int, x: Array, y: Array,
     channels: int, size: int, alpha: float, power: float, min_div: float,
+    centred: Array, line: Array, inverse: Array, factor: Array,
 ) -> None:  # fmt: skip
-    """Items are parts of the cases, each with a plane of its own in centred."""
-    cases, height, width = x.shape
-    parts = len(centred)
-    line = np.empty(width + (size - 1) * channels, x.dtype)
-    inverse = np.empty(width, x.dtype)
-    factor = np.empty((1, width), x.dtype)
-    for part in range(start, stop):
-        for case in range(cases * part // parts, cases * (part + 1) // parts):
-            _centre(x[case], centred[part], channels, size)
-            for row in range(height):
-                denominators(centred[part], row, channels, size, alpha, power, min_div, line, inverse, factor[0])
-                product(x[case, row : row + 1], factor, y[case, row : row + 1])
+    """Items are cases."""
+    for case in range(start, stop):
+        _centre(x[case], centred, channels, size, line, inverse[0], factor[0])
+        for row in range(x.shape[1]):
+            denominators(centred, row, channels, size, alpha, power, min_div, line, inverse[0], factor[0])
+            product(x[case, row : row + 1], factor, y[case, row : row + 1])
 
 
 @kernel
 def _bprop(
-    start: int, stop: int, dy: Array, x: Array, dx: Array, centred: Array, factors: Array, pulls: Array,
+    start: int, stop: int, dy: Array, x: Array, dx: Array,
     channels: int, size: int, alpha: float, power: float, min_div: float, accumulate: bool,
+    m: Array, factors: Array, pulls: Array, line: Array, share: Array, sums: Array,
 ) -> None:  # fmt: skip
-    """Items are parts of the cases, each with a plane of its own in centred, factors and pulls."""
-    cases, parts = len(x), len(centred)
-    for part in range(start, stop):
-        m, factor, pull = centred[part], factors[part], pulls[part]
-        for case in range(cases * part // parts, cases * (part + 1) // parts):
-            _centre(x[case], m, channels, size)
-            pulls_of(dy[case], x[case], m, factor, pull, channels, size, alpha, power, min_div)
-            _centred_gradient(pull, m, channels, size, -2 * alpha * power)
-            _share_out(m, pull, channels, size)
-            _collect(dy[case], factor, m, pull, dx[case], channels, size, accumulate)
+    """Items are cases."""
+    for case in range(start, stop):
+        _centre(x[case], m, channels, size, line, share[0], sums[0])
+        pulls_of(dy[case], x[case], m, factors, pulls, channels, size, alpha, power, min_div, line, sums)
+        _centred_gradient(pulls, m, channels, size, -2 * alpha * power, line, sums[0])
+        _share_out(m, pulls, channels, size, share[0])
+        _collect(dy[case], factors, m, pulls, dx[case], channels, size, accumulate, line, sums[0])
 
 
 @kernel
-def _centre(x: Array, m: Array, channels: int, size: int) -> None:
-    """m = x - mean of the window, for one case."""
+def _centre(x: Array, m: Array, channels: int, size: int, line: Array, share: Array, sums: Array) -> None:
+    """m = x - mean of the window, for one case. line, share, sums: scratch, here as below."""
     height, width = x.shape
-    line = np.empty(width + (size - 1) * channels, x.dtype)
-    share = np.empty(width, x.dtype)
-    sums = np.empty(width, x.dtype)
     for row in range(height):
         _shares(row, height, channels, size, share)
         box_sums(x, row, channels, size, size // 2, False, line, sums)
@@ -97,11 +85,9 @@ def _inside(centre: int, image: int, size: int) -> int:
 
 
 @kernel
-def _centred_gradient(pulls: Array, m: Array, channels: int, size: int, slope: float) -> None:
+def _centred_gradient(pulls: Array, m: Array, channels: int, size: int, slope: float, line: Array, sums: Array) -> None:
     """m = the gradient r with respect to m, which it replaces, for one case."""
     height, width = m.shape
-    line = np.empty(width + (size - 1) * channels, m.dtype)
-    sums = np.empty(width, m.dtype)
     coefficient = m.dtype.type(slope)
     for row in range(height):
         box_sums(pulls, row, channels, size, size - 1 - size // 2, False, line, sums)
@@ -110,10 +96,9 @@ def _centred_gradient(pulls: Array, m: Array, channels: int, size: int, slope: f
 
 
 @kernel
-def _share_out(r: Array, shared: Array, channels: int, size: int) -> None:
+def _share_out(r: Array, shared: Array, channels: int, size: int, share: Array) -> None:
     """shared = r divided by the number of pixels in the window, for one case."""
     height, width = r.shape
-    share = np.empty(width, r.dtype)
     for row in range(height):
         _shares(row, height, channels, size, share)
         for i in range(width):
@@ -122,12 +107,11 @@ def _share_out(r: Array, shared: Array, channels: int, size: int) -> None:
 
 @kernel
 def _collect(
-    dy: Array, factor: Array, r: Array, shared: Array, dx: Array, channels: int, size: int, accumulate: bool
-) -> None:
+    dy: Array, factor: Array, r: Array, shared: Array, dx: Array, channels: int, size: int, accumulate: bool,
+    line: Array, sums: Array,
+) -> None:  # fmt: skip
     """dx of one case: what comes through the numerator, through m, and through the means of the windows."""
     height, width = r.shape
-    line = np.empty(width + (size - 1) * channels, r.dtype)
-    sums = np.empty(width, r.dtype)
     for row in range(height):
         box_sums(shared, row, channels, size, size - 1 - size // 2, False, line, sums)
         for i in range(width):

@@ -15,25 +15,16 @@ from convnet.ops.conv.cpu_products import (
     windows_by_filters,
     windows_by_gradients,
 )
-from convnet.ops.conv.cpu_windows import Windows, add, gather, padded, scatter, windows
+from convnet.ops.conv.cpu_windows import Windows, add, gather, room, scatter, windows
+from convnet.ops.conv.order import weights_from_memory, weights_to_memory
 from convnet.ops.neuron import IDENT, NeuronFunction
 from convnet.ops.neuron.cpu import apply
 
+__all__ = [
+    "add_bias", "bprop_acts", "bprop_weights", "check_shapes", "fprop", "weights_from_memory", "weights_to_memory",
+]  # fmt: skip
+
 _PARTS = 8  # partial sums of the filters' gradient, whatever the number of threads
-
-
-def weights_to_memory(w: Array, geometry: ConvGeometry) -> Array:
-    """Rows from cuda-convnet's order (channel, y, x) to ours (y, x, channel)."""
-    size = geometry.filter_size
-    parts = w.reshape(geometry.filter_channels, size, size, geometry.filters)
-    return np.ascontiguousarray(parts.transpose(1, 2, 0, 3)).reshape(w.shape)
-
-
-def weights_from_memory(w: Array, geometry: ConvGeometry) -> Array:
-    """Rows from our order (y, x, channel) to cuda-convnet's (channel, y, x)."""
-    size = geometry.filter_size
-    parts = w.reshape(size, size, geometry.filter_channels, geometry.filters)
-    return np.ascontiguousarray(parts.transpose(2, 0, 1, 3)).reshape(w.shape)
 
 
 def fprop(
@@ -45,22 +36,22 @@ def fprop(
     if bias is not None and bias.shape not in ((geometry.filters,), (geometry.modules * geometry.filters,)):
         raise ValueError(f"conv: bias of shape {bias.shape} for {geometry}")
     f, real = neuron or IDENT, y.dtype.type
-    positions = n * geometry.modules
+    g, positions = windows(geometry), n * geometry.modules
     return dev.parallel(
         _fprop, -(-positions // BLOCK), x.reshape(-1), w.reshape(-1), np.empty(0, y.dtype) if bias is None else bias,
-        y.reshape(-1), windows(geometry), geometry.groups, geometry.filters, positions, accumulate, f.code, real(f.a),
-        real(f.b),
+        y.reshape(-1), g, geometry.groups, geometry.filters, positions, accumulate, f.code, real(f.a), real(f.b),
+        room(g, BLOCK, y.dtype),
     )  # fmt: skip
 
 
 def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: ConvGeometry, *, accumulate: bool) -> Launch:
     """`dx` (+)= the gradient; one item is one case."""
-    n = check_shapes(dx, w, dy, geometry)
+    n, g = check_shapes(dx, w, dy, geometry), windows(geometry)
     transposed = dev.workspace.reserve((w.size,), w.dtype)
     transposition = dev.parallel(transpose, 1, w.reshape(-1), *w.shape, transposed)
     gradients = dev.parallel(
-        _bprop_acts, n, dy.reshape(-1), transposed, dx.reshape(-1), windows(geometry), geometry.groups,
-        geometry.filters, accumulate,
+        _bprop_acts, n, dy.reshape(-1), transposed, dx.reshape(-1), g, geometry.groups, geometry.filters, accumulate,
+        room(g, BLOCK, dx.dtype),
     )  # fmt: skip
 
     def launch() -> None:
@@ -74,12 +65,12 @@ def bprop_weights(
     dev: CpuDevice, x: Array, dy: Array, dw: Array, geometry: ConvGeometry, *, accumulate: bool
 ) -> Launch:
     """`dw` (+)= the gradient: partial sums over fixed ranges of cases, then their sum."""
-    n = check_shapes(x, dw, dy, geometry)
+    n, g = check_shapes(x, dw, dy, geometry), windows(geometry)
     parts = min(_PARTS, n)
     partial = dev.workspace.reserve((parts * dw.size,), dw.dtype)
     sums = dev.parallel(
-        _bprop_weights, parts, x.reshape(-1), dy.reshape(-1), partial, windows(geometry), geometry.groups,
-        geometry.filters, n, parts,
+        _bprop_weights, parts, x.reshape(-1), dy.reshape(-1), partial, g, geometry.groups, geometry.filters, n, parts,
+        room(g, BLOCK, dw.dtype),
     )  # fmt: skip
     total = sum_rows(dev, partial, parts, dw.reshape(-1), accumulate=accumulate)
 
@@ -106,12 +97,10 @@ def check_shapes(x: Array, w: Array, y: Array, geometry: ConvGeometry) -> int:
 @kernel
 def _fprop(
     start: int, stop: int, x: Array, w: Array, bias: Array, y: Array, g: Windows, groups: int, filters: int,
-    positions: int, accumulate: bool, code: int, fa: float, fb: float,
+    positions: int, accumulate: bool, code: int, fa: float, fb: float, patches: Array,
 ) -> None:  # fmt: skip
     """Blocks start..stop of positions."""
-    rows, width = g.size * g.size * g.filter_channels, filters // groups
-    step = padded(rows)
-    patches = np.empty(BLOCK * step, y.dtype)
+    rows, step, width = g.rows, g.step, filters // groups
     for first in range(start * BLOCK, min(positions, stop * BLOCK), BLOCK):
         count = min(BLOCK, positions - first)
         for group in range(groups):
@@ -132,13 +121,12 @@ def add_bias(bias: Array, y: Array, first: int, count: int, filters: int) -> Non
 
 @kernel
 def _bprop_acts(
-    start: int, stop: int, dy: Array, w: Array, dx: Array, g: Windows, groups: int, filters: int, accumulate: bool
-) -> None:
+    start: int, stop: int, dy: Array, w: Array, dx: Array, g: Windows, groups: int, filters: int, accumulate: bool,
+    patches: Array,
+) -> None:  # fmt: skip
     """Cases start..stop; w is transposed."""
-    rows, width = g.size * g.size * g.filter_channels, filters // groups
+    rows, step, width = g.rows, g.step, filters // groups
     modules, features = g.modules_y * g.modules_x, g.height * g.width * g.channels
-    step = padded(rows)
-    patches = np.empty(BLOCK * step, dx.dtype)
     if not accumulate:
         dx[start * features : stop * features] = 0
     for case in range(start, stop):
@@ -153,13 +141,11 @@ def _bprop_acts(
 @kernel
 def _bprop_weights(
     start: int, stop: int, x: Array, dy: Array, partial: Array, g: Windows, groups: int, filters: int, cases: int,
-    parts: int,
+    parts: int, patches: Array,
 ) -> None:  # fmt: skip
     """Partial sums start..stop, each over its own range of cases."""
-    rows, width = g.size * g.size * g.filter_channels, filters // groups
+    rows, step, width = g.rows, g.step, filters // groups
     modules = g.modules_y * g.modules_x
-    step = padded(rows)
-    patches = np.empty(BLOCK * step, dy.dtype)
     for part in range(start, stop):
         begin, end = cases * part // parts * modules, cases * (part + 1) // parts * modules
         for first in range(begin, end, BLOCK):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.dropout import Counter
 
@@ -46,7 +46,7 @@ def apply(
     flat = [array.reshape(cases, -1, copy=False) for array in (x, y)]
     return dev.parallel(
         _apply, cases, *flat, threshold, x.dtype.type(scale), first_case, lambda: np.uint64(counter.value & low),
-        *names, accumulate,
+        *names, Scratch((_BLOCK,), np.uint32), accumulate,
     )  # fmt: skip
 
 
@@ -72,11 +72,10 @@ def _draw(words: Array, block: int, case: Any, minibatch: Any, stream: Any, k0: 
 @kernel
 def _apply(
     start: int, stop: int, x: Array, y: Array, threshold: Any, scale: Any, first_case: int,
-    minibatch: Any, stream: Any, k0: Any, k1: Any, accumulate: bool,
+    minibatch: Any, stream: Any, k0: Any, k1: Any, words: Array, accumulate: bool,
 ) -> None:  # fmt: skip
     features = x.shape[1]
     zero = x.dtype.type(0)
-    words = np.empty(_BLOCK, np.uint32)
     for i in range(start, stop):
         for block in range((features + _BLOCK - 1) // _BLOCK):
             _draw(words, block, np.uint64(first_case + i) & _LOW, minibatch, stream, k0, k1)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import kernel
 from convnet.shape import Maps
 
@@ -22,7 +20,7 @@ def convert(
             raise ValueError(f"layout: {src.shape} as {src_maps} and {dst.shape} as {dst_maps} do not fit")
     return dev.parallel(
         _convert, cases, src.reshape(cases, features), _channels(src_maps), dst.reshape(cases, features),
-        _channels(dst_maps), accumulate,
+        _channels(dst_maps), accumulate, Scratch((features,), src.dtype),
     )  # fmt: skip
 
 
@@ -33,11 +31,11 @@ def _channels(maps: Maps | None) -> int:
 
 @kernel
 def _convert(
-    start: int, stop: int, src: Array, src_channels: int, dst: Array, dst_channels: int, accumulate: bool
-) -> None:
+    start: int, stop: int, src: Array, src_channels: int, dst: Array, dst_channels: int, accumulate: bool,
+    ordered: Array,
+) -> None:  # fmt: skip
     """Items are cases. One channel means feature order."""
     features = src.shape[1]
-    ordered = np.empty(features, src.dtype)
     for case in range(start, stop):
         if src_channels == dst_channels:
             _transpose(src[case], 1, dst[case], accumulate)

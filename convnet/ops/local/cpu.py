@@ -14,30 +14,18 @@ from convnet.ops.conv.cpu_products import (
     windows_by_filters,
     windows_by_gradients,
 )
-from convnet.ops.conv.cpu_windows import Windows, gather, padded, scatter, windows
+from convnet.ops.conv.cpu_windows import Windows, gather, room, scatter, windows
 from convnet.ops.local import LocalGeometry
+from convnet.ops.local.order import weights_from_memory, weights_to_memory
 from convnet.ops.neuron import IDENT, NeuronFunction
 from convnet.ops.neuron.cpu import apply
+
+__all__ = ["bprop_acts", "bprop_weights", "fprop", "weights_from_memory", "weights_to_memory"]
 
 # Cases whose gradients one item of `bprop_acts` adds up, and the items wanted of a small minibatch: more cases make
 # wider products, but all filters are read once for each item.
 _CASES = 32
 _ITEMS = 8
-
-
-
-def weights_to_memory(w: Array, geometry: LocalGeometry) -> Array:
-    """Rows from cuda-convnet's order (module, channel, y, x) to ours (module, y, x, channel)."""
-    size = geometry.filter_size
-    parts = w.reshape(geometry.modules, geometry.filter_channels, size, size, geometry.filters)
-    return np.ascontiguousarray(parts.transpose(0, 2, 3, 1, 4)).reshape(w.shape)
-
-
-def weights_from_memory(w: Array, geometry: LocalGeometry) -> Array:
-    """Rows from our order (module, y, x, channel) to cuda-convnet's (module, channel, y, x)."""
-    size = geometry.filter_size
-    parts = w.reshape(geometry.modules, size, size, geometry.filter_channels, geometry.filters)
-    return np.ascontiguousarray(parts.transpose(0, 3, 1, 2, 4)).reshape(w.shape)
 
 
 def fprop(
@@ -48,25 +36,25 @@ def fprop(
     n = check_shapes(x, w, y, geometry)
     if bias is not None and bias.shape != (geometry.modules * geometry.filters,):
         raise ValueError(f"local: bias of shape {bias.shape} for {geometry}")
-    f, real = neuron or IDENT, y.dtype.type
+    f, g, real = neuron or IDENT, windows(geometry), y.dtype.type
     return dev.parallel(
         _fprop, geometry.modules, x.reshape(-1), w.reshape(-1), np.empty(0, y.dtype) if bias is None else bias,
-        y.reshape(-1), windows(geometry), geometry.groups, geometry.filters, n, accumulate, f.code, real(f.a),
-        real(f.b),
+        y.reshape(-1), g, geometry.groups, geometry.filters, n, accumulate, f.code, real(f.a), real(f.b),
+        room(g, BLOCK, y.dtype),
     )  # fmt: skip
 
 
 def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: LocalGeometry, *, accumulate: bool) -> Launch:
     """`dx` (+)= the gradient; one item is some cases, because the windows of modules overlap."""
-    n = check_shapes(dx, w, dy, geometry)
+    n, g = check_shapes(dx, w, dy, geometry), windows(geometry)
     cases = min(_CASES, -(-n // _ITEMS))
     transposed = dev.workspace.reserve((w.size,), w.dtype)
     transposition = dev.parallel(
         transpose, geometry.modules, w.reshape(-1), geometry.rows, geometry.filters, transposed
     )
     gradients = dev.parallel(
-        _bprop_acts, -(-n // cases), dy.reshape(-1), transposed, dx.reshape(-1), windows(geometry), geometry.groups,
-        geometry.filters, n, cases, accumulate,
+        _bprop_acts, -(-n // cases), dy.reshape(-1), transposed, dx.reshape(-1), g, geometry.groups, geometry.filters,
+        n, cases, accumulate, room(g, cases, dx.dtype),
     )  # fmt: skip
 
     def launch() -> None:
@@ -80,22 +68,20 @@ def bprop_weights(
     dev: CpuDevice, x: Array, dy: Array, dw: Array, geometry: LocalGeometry, *, accumulate: bool
 ) -> Launch:
     """`dw` (+)= the gradient; one item is one module."""
-    n = check_shapes(x, dw, dy, geometry)
+    n, g = check_shapes(x, dw, dy, geometry), windows(geometry)
     return dev.parallel(
-        _bprop_weights, geometry.modules, x.reshape(-1), dy.reshape(-1), dw.reshape(-1), windows(geometry),
-        geometry.groups, geometry.filters, n, accumulate,
+        _bprop_weights, geometry.modules, x.reshape(-1), dy.reshape(-1), dw.reshape(-1), g, geometry.groups,
+        geometry.filters, n, accumulate, room(g, BLOCK, dw.dtype),
     )  # fmt: skip
 
 
 @kernel
 def _fprop(
     start: int, stop: int, x: Array, w: Array, bias: Array, y: Array, g: Windows, groups: int, filters: int, cases: int,
-    accumulate: bool, code: int, fa: float, fb: float,
+    accumulate: bool, code: int, fa: float, fb: float, patches: Array,
 ) -> None:  # fmt: skip
     """Modules start..stop."""
-    modules, rows, width = g.modules_y * g.modules_x, g.size * g.size * g.filter_channels, filters // groups
-    step = padded(rows)
-    patches = np.empty(BLOCK * step, y.dtype)
+    modules, rows, step, width = g.modules_y * g.modules_x, g.rows, g.step, filters // groups
     for module in range(start, stop):
         for case in range(0, cases, BLOCK):
             count = min(BLOCK, cases - case)
@@ -114,12 +100,11 @@ def _fprop(
 @kernel
 def _bprop_acts(
     start: int, stop: int, dy: Array, w: Array, dx: Array, g: Windows, groups: int, filters: int, cases: int,
-    item: int, accumulate: bool,
+    item: int, accumulate: bool, patches: Array,
 ) -> None:  # fmt: skip
     """Items start..stop of `item` cases each; w is transposed, module by module."""
-    modules, rows, width = g.modules_y * g.modules_x, g.size * g.size * g.filter_channels, filters // groups
-    features, step = g.height * g.width * g.channels, padded(rows)
-    patches = np.empty(item * step, dx.dtype)
+    modules, rows, step, width = g.modules_y * g.modules_x, g.rows, g.step, filters // groups
+    features = g.height * g.width * g.channels
     for case in range(start * item, min(cases, stop * item), item):
         count = min(item, cases - case)
         if not accumulate:
@@ -137,12 +122,10 @@ def _bprop_acts(
 @kernel
 def _bprop_weights(
     start: int, stop: int, x: Array, dy: Array, dw: Array, g: Windows, groups: int, filters: int, cases: int,
-    accumulate: bool,
+    accumulate: bool, patches: Array,
 ) -> None:  # fmt: skip
     """Modules start..stop."""
-    modules, rows, width = g.modules_y * g.modules_x, g.size * g.size * g.filter_channels, filters // groups
-    step = padded(rows)
-    patches = np.empty(BLOCK * step, dw.dtype)
+    modules, rows, step, width = g.modules_y * g.modules_x, g.rows, g.step, filters // groups
     for module in range(start, stop):
         for case in range(0, cases, BLOCK):
             count = min(BLOCK, cases - case)

@@ -20,7 +20,6 @@ _PIECES = 8
 _LEAST_WORK = 2**23
 
 
-
 def fprop(
     dev: CpuDevice, x: Array, w: Array, bias: Array | None, y: Array, *, accumulate: bool, neuron: NeuronFunction | None
 ) -> Launch:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.neuron import NeuronFunction
 
@@ -47,7 +45,7 @@ def bprop(dev: CpuDevice, dy: Array, xy: Array, dx: Array, f: NeuronFunction, *,
     real = dx.dtype.type
     return dev.parallel(
         _bprop, _blocks(dx), dy.reshape(-1), xy.reshape(-1), dx.reshape(-1), same, accumulate, f.code, real(f.a),
-        real(f.b),
+        real(f.b), Scratch((BLOCK,), dx.dtype),
     )  # fmt: skip
 
 
@@ -77,10 +75,10 @@ def _fprop(start: int, stop: int, x: Array, y: Array, same: bool, code: int, a: 
 
 @kernel
 def _bprop(
-    start: int, stop: int, dy: Array, xy: Array, dx: Array, same: bool, accumulate: bool, code: int, a: float, b: float
-) -> None:
+    start: int, stop: int, dy: Array, xy: Array, dx: Array, same: bool, accumulate: bool, code: int, a: float, b: float,
+    slope: Array,
+) -> None:  # fmt: skip
     """Blocks start..stop of dx (+)= dy f'."""
-    slope = np.empty(BLOCK, dx.dtype)
     for block in range(start, stop):
         first = block * BLOCK
         last = min(dx.size, first + BLOCK)

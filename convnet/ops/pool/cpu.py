@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.ops.pool import PoolGeometry, cpu_avg, cpu_max
 from convnet.shape import Maps
 
@@ -10,7 +10,7 @@ from convnet.shape import Maps
 def fprop_max(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Launch:
     """y = maximum of each window of x."""
     source, target = _rows(geometry.maps, len(x), x), _rows(geometry.output, len(x), y)
-    return dev.parallel(cpu_max.fprop, len(target[0]), *source, *target, *_numbers(geometry))
+    return dev.parallel(cpu_max.fprop, len(target[0]), *source, *target, *_numbers(geometry), _line(*source))
 
 
 def bprop_max(
@@ -25,7 +25,7 @@ def bprop_max(
 def fprop_avg(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Launch:
     """y = mean of each window of x."""
     source, target = _rows(geometry.maps, len(x), x), _rows(geometry.output, len(x), y)
-    return dev.parallel(cpu_avg.fprop, len(target[0]), *source, *target, *_numbers(geometry))
+    return dev.parallel(cpu_avg.fprop, len(target[0]), *source, *target, *_numbers(geometry), _line(*source))
 
 
 def bprop_avg(dev: CpuDevice, dy: Array, dx: Array, geometry: PoolGeometry, *, accumulate: bool) -> Launch:
@@ -41,6 +41,11 @@ def _rows(maps: Maps, cases: int, *arrays: Array) -> list[Array]:
         if array.shape != expected:
             raise ValueError(f"pool: expected an array of shape {expected}, found {array.shape}")
     return [array.reshape(cases * maps.y, maps.x * maps.channels) for array in arrays]
+
+
+def _line(x: Array) -> Scratch:
+    """Room for one row of x (n*y, x*channel)."""
+    return Scratch(x.shape[1:], x.dtype)
 
 
 def _numbers(geometry: PoolGeometry) -> tuple[int, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from convnet.backends.cpu.device import Array
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.eltwise.cpu import raise_to
@@ -14,9 +12,9 @@ from convnet.ops.pool.cpu_window import covering, window
 def fprop(
     start: int, stop: int, x: Array, y: Array,
     channels: int, height: int, width: int, outputs_y: int, outputs_x: int, size: int, stride: int, first: int,
+    line: Array,
 ) -> None:  # fmt: skip
     """y = maximum of each window of x."""
-    line = np.empty_like(x[0])
     for item in range(start, stop):
         case, output_y = divmod(item, outputs_y)
         top, bottom = window(output_y, size, stride, first, height)

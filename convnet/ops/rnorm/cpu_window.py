@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from convnet.backends.cpu.device import Array
+from convnet.backends.cpu.device import Array, Scratch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.rnorm.cpu_power import invert, pull, raise_to_power
 
@@ -20,6 +18,24 @@ def planes(*maps: Array) -> list[Array]:
         raise ValueError(f"normalization: expected arrays of one shape, found {shapes}")
     cases, height, width, channels = shapes[0]
     return [array.reshape(cases, height, width * channels) for array in maps]
+
+
+def line_of(x: Array, size: int) -> Scratch:
+    """Room for one row of a plane of x (n, y, x, channel) and what windows of `size` pixels need beside it."""
+    _, _, width, channels = x.shape
+    return Scratch(((width + size - 1) * channels,), x.dtype)
+
+
+def row_of(x: Array) -> Scratch:
+    """Room for one row of a plane of x (n, y, x, channel), as (1, x*channel)."""
+    _, _, width, channels = x.shape
+    return Scratch((1, width * channels), x.dtype)
+
+
+def plane_of(x: Array) -> Scratch:
+    """Room for one plane of x (n, y, x, channel)."""
+    _, height, width, channels = x.shape
+    return Scratch((height, width * channels), x.dtype)
 
 
 @kernel
@@ -66,13 +82,13 @@ def denominators(
 @kernel
 def pulls_of(
     dy: Array, x: Array, summed: Array, factor: Array, pulls: Array,
-    channels: int, size: int, alpha: float, power: float, min_div: float,
+    channels: int, size: int, alpha: float, power: float, min_div: float, line: Array, inverse: Array,
 ) -> None:  # fmt: skip
-    """factor = d^-power and pulls = dy * x * d^(-power-1) of one case, where d sums squares of `summed`."""
-    height, width = x.shape
-    line = np.empty(width + (size - 1) * channels, x.dtype)
-    inverse = np.empty((1, width), x.dtype)
-    for row in range(height):
+    """factor = d^-power and pulls = dy * x * d^(-power-1) of one case, where d sums squares of `summed`.
+
+    line, inverse: scratch for a line and a row.
+    """
+    for row in range(len(x)):
         here = slice(row, row + 1)
         denominators(summed, row, channels, size, alpha, power, min_div, line, inverse[0], factor[row])
         pull(dy[here], x[here], inverse, factor[here], pulls[here])

@@ -13,6 +13,12 @@ is, w and inc.
 that are longer. Columns of zeros or with NaN stay as they are. w: (rows, columns); with `modules` > 1 the rows are that
 many equal parts, and each column of each part is a vector of its own, as in a local layer.
 
+operands: None, or an array of the shape of w in a rougher type, which then receives the new weights rounded to it, in
+the same pass. What is left as it is in w is left in `operands` too.
+
+    momentum(dev, w, inc, g, *, offsets, rates, operands=None)
+    wball(dev, w, *, limit, exact, modules=1, operands=None)
+
 Source: Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", NIPS 2012, section 5
 (momentum); cuda-convnet2, `epsW`, `momW`, `wc`, `wball`.
 """

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import kernel
 
 _BLOCK = 8192  # weights
 _COLUMNS = 128  # of wball: what is summed at a time, a few cache lines of each row
 
 
-def momentum(dev: CpuDevice, w: Array, inc: Array, g: Array, *, offsets: Array, rates: Array) -> Launch:
+def momentum(
+    dev: CpuDevice, w: Array, inc: Array, g: Array, *, offsets: Array, rates: Array, operands: Array | None = None
+) -> Launch:
     """inc = mom * inc - eps * g / N - eps * wc * w; w += inc. w, inc, g: 1-D, of one length.
 
     offsets: (s, 2) int64, the bounds of the segments. rates: (s, 4) float64, read at each launch: eps, mom, wc, 1/N.
     """
+    _check_no_operands(operands)
     if not w.shape == inc.shape == g.shape == (w.size,):
         raise ValueError(f"momentum: w, inc, g of shapes {w.shape}, {inc.shape}, {g.shape}")
     if offsets.shape != (len(rates), 2) or rates.shape != (len(offsets), 4):
@@ -36,11 +39,19 @@ def _blocks(offsets: Array) -> Array:
     return np.array(blocks, np.int64).reshape(-1, 3)
 
 
-def wball(dev: CpuDevice, w: Array, *, limit: float, exact: bool, modules: int = 1) -> Launch:
+def wball(
+    dev: CpuDevice, w: Array, *, limit: float, exact: bool, modules: int = 1, operands: Array | None = None
+) -> Launch:
     """Rescale columns of w (rows, columns) to the norm `limit`: all if `exact`, else those that are longer."""
+    _check_no_operands(operands)
     parts = w.reshape(modules, -1, w.shape[1], copy=False)
     blocks = -(-w.shape[1] // _COLUMNS)
-    return dev.parallel(_wball, modules * blocks, parts, blocks, limit, exact)
+    return dev.parallel(_wball, modules * blocks, parts, blocks, limit, exact, Scratch((_COLUMNS,), np.float64))
+
+
+def _check_no_operands(operands: Array | None) -> None:
+    if operands is not None:
+        raise ValueError("update: the CPU computes with the weights themselves, not with rounded ones")
 
 
 @kernel
@@ -74,9 +85,8 @@ def _find_factors(part: Array, first: int, factors: Array, limit: float, exact: 
 
 
 @kernel
-def _wball(start: int, stop: int, parts: Array, blocks: int, limit: float, exact: bool) -> None:
+def _wball(start: int, stop: int, parts: Array, blocks: int, limit: float, exact: bool, memory: Array) -> None:
     rows, columns = parts.shape[1:]
-    memory = np.empty(_COLUMNS, np.float64)
     for item in range(start, stop):
         part, first = parts[item // blocks], item % blocks * _COLUMNS
         factors = memory[: min(_COLUMNS, columns - first)]

@@ -1,0 +1,101 @@
+"""The step of learning on a GPU: one kernel for the weights of all layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convnet.backends.cuda.device import THREADS, CudaDevice, GPUArray, Launch
+
+Array = np.ndarray[Any, Any]
+
+_SOURCE = Path(__file__).with_name("update.cu")
+_BLOCK = 4096  # weights: four of them to a thread, a few times
+_SEGMENTS = 128  # whose rates travel with one launch: half of the 4 KB that a kernel's arguments may take
+_COLUMNS, _LANES = 32, 32  # of a block of wball
+
+
+def momentum(
+    dev: CudaDevice, w: GPUArray, inc: GPUArray, g: GPUArray, *, offsets: Array, rates: Array,
+    operands: GPUArray | None = None,
+) -> Launch:  # fmt: skip
+    """inc = mom * inc - eps * g / N - eps * wc * w; w += inc. w, inc, g: 1-D, of one length.
+
+    offsets: (s, 2) int64, the bounds of the segments. rates: (s, 4) float64, read at each launch: eps, mom, wc, 1/N.
+    operands: as long as w, of the type of activations; what is written to w is also written there, rounded.
+    """
+    if not w.shape == inc.shape == g.shape == (w.size,):
+        raise ValueError(f"momentum: w, inc, g of shapes {w.shape}, {inc.shape}, {g.shape}")
+    _check_operands(operands, w)
+    if offsets.shape != (len(rates), 2) or rates.shape != (len(offsets), 4):
+        raise ValueError(f"momentum: offsets, rates of shapes {offsets.shape}, {rates.shape}")
+    if offsets.size and not 0 <= offsets.min() <= offsets.max() <= w.size:
+        raise ValueError(f"momentum: segments {offsets.min()}..{offsets.max()} of {w.size} weights")
+    kernel = dev.kernel(_SOURCE, "momentum", **dev.act)
+    launches = []
+    for first in range(0, len(offsets), _SEGMENTS):
+        blocks = _blocks(offsets[first : first + _SEGMENTS])
+        if len(blocks):
+            steps = _steps(rates[first : first + _SEGMENTS])
+            table = _uploaded(dev, blocks)
+            launches.append(dev.call(kernel, (len(blocks),), (THREADS,), steps, table, w, inc, g, operands))
+
+    def launch() -> None:
+        for one in launches:
+            one()
+
+    return launch
+
+
+def _blocks(offsets: Array) -> Array:
+    """The segments cut into blocks: (blocks, 3) of segment, start, stop."""
+    blocks = [
+        (segment, first, min(first + _BLOCK, stop))
+        for segment, (start, stop) in enumerate(offsets.tolist())
+        for first in range(start, stop, _BLOCK)
+    ]
+    return np.array(blocks, np.int64).reshape(-1, 3)
+
+
+def _steps(rates: Array) -> Callable[[], bytes]:
+    """A function that gives the kernel's struct Steps from the rates as they are when it is called."""
+    steps = np.zeros((_SEGMENTS, 4), np.float32)
+
+    def current() -> bytes:
+        eps, mom, wc, share = rates.T
+        steps[: len(rates)] = np.stack([mom, eps * share, eps * wc, eps != 0], axis=1)
+        return steps.tobytes()
+
+    return current
+
+
+def _uploaded(dev: CudaDevice, values: Array) -> GPUArray:
+    array = dev.array(dev.allocate(values.nbytes), 0, values.shape, values.dtype)
+    dev.upload(values, array)
+    return array
+
+
+def wball(
+    dev: CudaDevice, w: GPUArray, *, limit: float, exact: bool, modules: int = 1, operands: GPUArray | None = None
+) -> Launch:
+    """Rescale columns of w (rows, columns) to the norm `limit`: all if `exact`, else those that are longer.
+
+    operands: of w's shape and the type of activations, holds w rounded, and does so afterwards.
+    """
+    rows, columns = w.shape
+    if rows % modules:
+        raise ValueError(f"wball: w of shape {w.shape} in {modules} parts")
+    _check_operands(operands, w)
+    kernel = dev.kernel(_SOURCE, "wball", **dev.act)
+    grid = (-(-columns // _COLUMNS) * modules,)
+    return dev.call(
+        kernel, grid, (_COLUMNS, _LANES), w, operands, rows // modules, columns, np.float64(limit), int(exact)
+    )
+
+
+def _check_operands(operands: GPUArray | None, w: GPUArray) -> None:
+    if operands is not None and operands.shape != w.shape:
+        raise ValueError(f"update: operands of shape {operands.shape} for weights of shape {w.shape}")
