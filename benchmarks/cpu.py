@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from peer import peer_of
 
-from convnet.backends import open_device
+from convnet.backends import DeviceOptions, open_device
 from convnet.net import ConvNet
 from convnet.training.options import merged
 from convnet.training.session import describe_shapes, read_files
@@ -72,7 +72,7 @@ def compare(name: str, mini: int, repeats: int, threads: int | None) -> dict[str
     options = merged(files.options)
     shapes = describe_shapes(options)
     graph = files.graph(shapes, options["classes"])
-    device = open_device("cpu", threads)
+    device = open_device(DeviceOptions("cpu", threads))
     torch.set_num_threads(device.threads)
     generator, maps = np.random.default_rng(0), shapes[0].maps
     assert maps is not None
@@ -114,7 +114,7 @@ def main(nets: tuple[str, ...], mini: int, repeats: int, threads: int | None, pa
             times = ", ".join(f"{way} {ms:.1f}" for way, ms in result[kind]["ms"].items())
             click.echo(f"{result['net']:12} {kind:5} ms: {times}; PyTorch / convnet {result[kind]['ratio']:.2f}")
     if path:
-        described = {**machine(open_device("cpu", threads).threads), "results": results}
+        described = {**machine(open_device(DeviceOptions("cpu", threads)).threads), "results": results}
         path.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,137 @@
+"""Training steps on a GPU beside PyTorch on the same card, and every layer against what the card can do.
+
+    python benchmarks/gpu.py --out benchmarks/results/gpu-NAME [--net alexnet:128 ...] [--precision tf32 ...]
+
+Writes NAME.json and NAME.md. PyTorch runs eagerly, with channels last, and compiled; the best of its ways counts. All
+data lies on the card. A step's time is the median of the times between CUDA events, with the queue kept full; a ratio
+is PyTorch's time divided by ours: above 1, we are faster.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pycuda.driver as cuda
+from gpu_layers import ceilings, layers
+from gpu_table import markdown
+from gpu_timing import CudaMarks
+
+from convnet.backends import PRECISIONS, DeviceOptions, open_device
+from convnet.backends.cuda.device import CudaDevice
+from convnet.errors import ConvnetError
+from convnet.graph.layer_graph import LayerGraph
+from convnet.net import ConvNet
+from convnet.training.options import merged
+from convnet.training.session import describe_shapes, read_files
+
+SMALL = (64, 1 << 20)  # side of matrices and bytes for --quick
+NETS = ("alexnet:128", "alexnet:256", "alexnet:1024", "cifar-quick:128", "cifar-rnorm:128")
+
+
+def graph_of(name: str) -> tuple[LayerGraph, int]:
+    """A net by name, for the images its [train] section tells, and its number of classes."""
+    files = read_files(name, None)
+    options = merged(files.options)
+    return files.graph(describe_shapes(options), options["classes"]), files.classes or 2
+
+
+def minibatch(graph: LayerGraph, classes: int, mini: int) -> list[Any]:
+    """Random images (n, y, x, channels) and labels (n, 1)."""
+    generator = np.random.default_rng(0)
+    maps = next(node.layer.shape.maps for node in graph.nodes if node.layer.type == "data")
+    assert maps is not None
+    images = generator.standard_normal((mini, maps.y, maps.x, maps.channels)).astype(np.float32)
+    return [images, generator.integers(0, classes, (mini, 1)).astype(np.float32)]
+
+
+def ours(graph: LayerGraph, data: list[Any], device: CudaDevice, repeats: int) -> dict[str, float]:
+    """A training step and a test step of this project's net, in ms, and a training step fed from the host."""
+    mini = len(data[0])
+    net = ConvNet(graph, device, mini=mini)
+    net.train_minibatch(data)
+    programs = {kind: net.bound.program(training=kind == "train", cases=mini) for kind in ("train", "test")}
+
+    def run(kind: str) -> None:
+        for _, launch in programs[kind]:
+            launch()
+
+    marks = CudaMarks(device.stream)
+    times = {kind: marks.median_ms(partial(run, kind), repeats) for kind in programs}
+    times["train, fed"] = marks.median_ms(lambda: net.begin_training(data), repeats)
+    return times
+
+
+def compare(net: str, precision: str, repeats: int, *, peer: bool) -> dict[str, Any]:
+    """Both programs on one net at one precision."""
+    name, _, mini = net.partition(":")
+    graph, classes = graph_of(name)
+    data = minibatch(graph, classes, int(mini))
+    device = _open(precision)
+    result: dict[str, Any] = {"net": name, "mini": int(mini), "precision": precision}
+    result["convnet"] = ours(graph, data, device, repeats)
+    if not peer:
+        return result
+    from gpu_peer import theirs
+
+    result["pytorch"] = theirs(graph, data, precision, repeats)
+    for kind in ("train", "test"):
+        best = min(times[kind] for times in result["pytorch"].values())
+        result[f"{kind} ratio"] = best / result["convnet"][kind]
+    return result
+
+
+def _open(precision: str) -> CudaDevice:
+    device = open_device(DeviceOptions("cuda", precision=precision))
+    assert isinstance(device, CudaDevice)
+    return device
+
+
+@click.command()
+@click.option("--net", "nets", multiple=True, default=NETS, show_default=True, help="NAME:MINI")
+@click.option("--precision", "precisions", multiple=True, default=PRECISIONS, type=click.Choice(PRECISIONS))
+@click.option("--repeats", default=40, show_default=True)
+@click.option("--layers", "layer_nets", multiple=True, default=("alexnet:128",), show_default=True, help="NAME:MINI")
+@click.option("--peer/--no-peer", default=True, help="Run PyTorch too.")
+@click.option("--quick", is_flag=True, help="Small ceilings, to try the program.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Files to write, without their ending.")
+def main(
+    nets: tuple[str, ...], precisions: tuple[str, ...], repeats: int, layer_nets: tuple[str, ...], peer: bool,
+    quick: bool, out: Path,
+) -> None:  # fmt: skip
+    """Compare nets with PyTorch, and their layers with the card."""
+    found = {precision: ceilings(_open(precision), *SMALL if quick else ()) for precision in precisions}
+    report: dict[str, Any] = {
+        "gpu": _open("fp32").name, "driver": cuda.get_driver_version(), "date": datetime.date.today().isoformat(),
+        "ceilings": found, "steps": [], "layers": [],
+    }  # fmt: skip
+    for net in nets:
+        for precision in precisions:
+            report["steps"].append(compare(net, precision, repeats, peer=peer))
+            _write(report, out)
+    for net in layer_nets:
+        name, _, mini = net.partition(":")
+        graph, classes = graph_of(name)
+        for precision in precisions:
+            rows = layers(graph, minibatch(graph, classes, int(mini)), _open(precision), report["ceilings"][precision])
+            report["layers"].append({"net": name, "mini": int(mini), "precision": precision, "rows": rows})
+            _write(report, out)
+    click.echo(markdown(report))
+
+
+def _write(report: dict[str, Any], out: Path) -> None:
+    """After every result, so that an end before time loses little."""
+    out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text(markdown(report), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ConvnetError as error:
+        raise SystemExit(f"benchmarks/gpu.py: {error}") from None
