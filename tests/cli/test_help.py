@@ -17,8 +17,8 @@ COMMAND = {name: importlib.import_module(f"convnet_cli.{name.replace('-', '_')}"
 OPTIONS = {
     "train": "--layers --layer-def --params --layer-params --checkpoint -f --load-file --data --data-path "
     "--data-provider --save-path --epochs --mini --test-freq --testing-freq --test-range --train-range "
-    "--crop --inner-size --noise --color-noise --seed --shuffle --keep --classes --test-share --threads --device --precision "
-    "--tune --no-tune",
+    "--crop --inner-size --noise --color-noise --seed --shuffle --keep --classes --test-share --threads --device "
+    "--precision --tune --no-tune",
     "test": "--checkpoint -f --load-file --data --data-path --test-range --mini --json --threads --device "
     "--precision --tune --no-tune",
     "describe": "--layers --layer-def --params --layer-params --input --plan --device --precision --json",

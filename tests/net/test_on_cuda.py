@@ -1,5 +1,7 @@
 """Nets on a CUDA device beside the same nets on the CPU, whose gradients are checked against float64 elsewhere."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -125,3 +127,41 @@ def test_a_checkpoint_of_one_device_is_tested_and_continued_by_the_other(tmp_pat
         runs[where.name] = goes_on.net.state()
     for key, values in runs["cpu"].items():
         np.testing.assert_allclose(runs["cuda"][key], values, rtol=1e-3, atol=1e-4 * np.abs(values).max(), err_msg=key)
+
+
+@pytest.mark.parametrize("precision", UNIT)
+def test_nothing_is_allocated_after_the_first_minibatch_of_each_size(precision, cuda_device, monkeypatch):
+    import pycuda.driver as cuda
+
+    net = ConvNet(scaled("alexnet"), cuda_device(precision), mini=4, seed=3)
+    minibatches = [a_minibatch((3, 67, 67), cases, classes=10) for cases in (4, 3)]
+
+    def work():
+        for data in minibatches:
+            net.train_minibatch(data)
+            net.test_minibatch(data)
+
+    work()
+    for name in ("mem_alloc", "pagelocked_empty", "Stream"):
+        monkeypatch.setattr(cuda, name, lambda *_, name=name: pytest.fail(f"{name} was called"))
+    work()
+    with pytest.raises(pytest.fail.Exception, match="mem_alloc"):
+        net.device.allocate(1)
+
+
+def test_a_net_that_is_gone_leaves_nothing_on_the_device(cuda_device, request):
+    if request.config.option.markexpr == "gpu":
+        pytest.skip("only the virtual GPU tells what is allocated on it")
+    from tests.virtual_gpu import controls
+
+    device = cuda_device("fp32")
+
+    def work():
+        net = ConvNet(scaled("cifar-local"), device, mini=4, seed=3)
+        net.train_minibatch(a_minibatch((3, 14, 14), 4, classes=10))
+
+    work()  # kernels, cuBLAS and the workspace stay with the device
+    gc.collect()
+    with controls.no_leaks():
+        work()
+        gc.collect()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from convnet.ops.conv import ConvGeometry
-from convnet.ops.neuron import NeuronFunction
+from convnet.ops.neuron import IDENT, NeuronFunction
 from convnet.shape import Maps
 
 from . import reference_conv
@@ -30,6 +31,7 @@ GEOMETRIES = {
     # Windows of few channels that are read by lines: padded, cut off on the right, more modules than fit.
     "lines": (ConvGeometry(Maps(3, 13, 16), 16, 11, 4, 4, 1, 4, 5), 1),
     "lines of four": (ConvGeometry(Maps(4, 7, 6), 9, 5, 2, 1, 1, 7, 7), 2),
+    "many modules, few taps": (ConvGeometry(Maps(4, 20, 19), 8, 2, 0, 1, 1, 19, 18), 4),  # K is cut into parts
     "one by one": (ConvGeometry(Maps(32, 5, 6), 24, 1, 0, 1, 2, 5, 6), 4),
     "stride beyond the filter": (ConvGeometry(Maps(8, 7, 8), 16, 1, 1, 4, 1, 3, 2), 2),
 }
@@ -52,12 +54,14 @@ class Way:
         self.run, self.name = run, name
         self.bounds = {"tf32": CUBLAS_TF32} if name == "im2col" else {}
 
-    def __call__(self, direction: str, *arrays: np.ndarray, geometry: ConvGeometry, **options: Any) -> np.ndarray:
+    def __call__(
+        self, direction: str, *arrays: np.ndarray | None, geometry: ConvGeometry, **options: Any
+    ) -> np.ndarray:
         """What the last array holds afterwards. The workspace holds NaN before, as another operation might leave it."""
         from convnet.ops.conv import cuda
 
         device = self.run.device
-        on_device = [to_device(device, array) for array in arrays]
+        on_device = [None if array is None else to_device(device, array) for array in arrays]
         ways = getattr(cuda, direction).candidates(device, geometry, **options)
         launch = ways[self.name](*on_device)
         room = device.workspace.reserve((1 << 16,))()
@@ -97,6 +101,15 @@ def test_fprop(way: Way, shape: tuple[ConvGeometry, int]) -> None:
     check(way.run, found, expected, lambda v: 1.3 * np.tanh(0.4 * v), stored_between=way.name == "im2col", **way.bounds)
 
 
+def test_nan_stays_in_the_windows_that_have_it(way: Way, shape: tuple[ConvGeometry, int]) -> None:
+    """Zeros that fill up a tile are no zeros times what happens to lie beside a window."""
+    g, n = shape
+    x, w, y = arrays(g, n, way.run.dtype)
+    x[0, g.maps.y // 2, g.maps.x // 2 - 1] = np.nan  # for "lines": the one right of the first window
+    found = way("FPROP", x, w, None, y, geometry=g, accumulate=False, neuron=IDENT)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(reference_conv.fprop(x, w, g)))
+
+
 def test_bprop_acts(way: Way, shape: tuple[ConvGeometry, int]) -> None:
     g, n = shape
     dx, w, dy = arrays(g, n, way.run.dtype)
@@ -118,3 +131,15 @@ def test_bprop_weights(way: Way, shape: tuple[ConvGeometry, int]) -> None:
     np.testing.assert_array_equal(again, found)
     expected.add(dw)
     check(way.run, way("BPROP_WEIGHTS", x, dy, dw, geometry=g, accumulate=True), expected, **way.bounds)
+
+
+@pytest.mark.gpu
+def test_cards_without_asynchronous_copies_have_two_stages(
+    cuda_device: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(cuda_device("fp32"), np.float32, "fp32")
+    monkeypatch.setattr(run.device, "capability", 75)
+    g, n = GEOMETRIES["several tiles"]
+    x, w, y = arrays(g, n, np.float32)
+    found = Way(run, "64x64")("FPROP", x, w, None, y, geometry=g, accumulate=False, neuron=IDENT)
+    check(run, found, Expected(reference_conv.fprop, x, w, g, g.rows))

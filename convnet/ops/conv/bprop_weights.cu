@@ -33,8 +33,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) bprop_weights(
     give_out<4>(product, memory, [&](int row, int column, float(&values)[4]) {
         const Digits tap(first_row + row, taps.radix());
         if (tap.high >= taps.rows || tap.low >= taps.run) return;
-        const long long to = static_cast<long long>((tap.high * taps.columns + tap.middle) * taps.run + tap.low) * g.filters;
-        finish(sum + to + column, values, filters - first_column - column, packed, accumulate,
+        const long long row_of_filters = (tap.high * taps.columns + tap.middle) * taps.run + tap.low;
+        finish(sum + row_of_filters * g.filters + column, values, filters - first_column - column, packed, accumulate,
                [](auto&) {});
     });
 }

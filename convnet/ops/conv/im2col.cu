@@ -17,12 +17,14 @@ extern "C" __global__ void im2col(const act* x, act* matrix, Geometry g) {
     const int group = tap / g.size / g.size;
     const int y = p * g.stride - g.padding + i, x_of = q * g.stride - g.padding + j;
     float v[VEC] = {};
+    const long long pixel = (static_cast<long long>(n) * g.height + y) * g.width + x_of;
     if (y >= 0 && y < g.height && x_of >= 0 && x_of < g.width)
-        load_span(x + ((static_cast<long long>(n) * g.height + y) * g.width + x_of) * g.channels + group * channels + channel, v);
+        load_span(x + pixel * g.channels + group * channels + channel, v);
     store_span(matrix + static_cast<long long>(module) * columns + column, v);
 }
 
-// matrix: float32. dx (+)= what its rows have for each pixel, in the order of the taps. Threads: (channel / VEC, pixel).
+// matrix: float32. dx (+)= what its rows have for each pixel, in the order of the taps. Threads: (channel / VEC,
+// pixel).
 extern "C" __global__ void col2im(const float* matrix, act* dx, Geometry g, int accumulate) {
     const int channels = g.filter_channels(), columns = g.channels * g.size * g.size;
     const int number = blockIdx.x * blockDim.x + threadIdx.x;

@@ -7,8 +7,8 @@
 
 #include "taps.cuh"
 
-// One row of a tile in its source: where its first tap lies, and the place of that in the image, which decides whether a
-// tap is inside. `x` counts numbers, not pixels.
+// One row of a tile in its source: where its first tap lies, and the place of that in the image, which decides whether
+// a tap is inside. `x` counts numbers, not pixels.
 struct Spot {
     long long offset;
     int y, x;
@@ -100,8 +100,8 @@ struct LoadRows {
 
     // source: at the block's first row and column. rows, columns: how many there are from there on.
     __device__ __forceinline__ LoadRows(const act* source, int rows, int columns, int width)
-        : source(source + static_cast<long long>(C::row(0)) * width + C::column()), left(rows - C::row(0)), width(width),
-          valid(C::column() < columns) {}
+        : source(source + static_cast<long long>(C::row(0)) * width + C::column()), left(rows - C::row(0)),
+          width(width), valid(C::column() < columns) {}
 
     __device__ __forceinline__ void load(act* tile) {
 #pragma unroll
@@ -127,7 +127,8 @@ struct LoadLines {
 
     __device__ __forceinline__ LoadLines(const act* source, const Taps& taps, int columns, int width)
         : source(source + C::column()), taps(taps), tap(C::row(0), taps.radix()),
-          pass_step(C::PER_PASS, taps.radix()), step(K_STEP, taps.radix()), width(width), valid(C::column() < columns) {}
+          pass_step(C::PER_PASS, taps.radix()), step(K_STEP, taps.radix()), width(width),
+          valid(C::column() < columns) {}
 
     __device__ __forceinline__ void load(act* tile) {
         Digits here = tap;

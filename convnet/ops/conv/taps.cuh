@@ -1,8 +1,8 @@
 // What the implicit matrix products share: positions, and taps of the filters.
 //
-// A filter is read as `rows` x `columns` taps of a run of `run` numbers that lie side by side in the image. With LINES the
-// run is a whole line of the filter, (j, c), and there is one column: for few channels in one group. Along K (or M) a run
-// takes `padded` places, a multiple of the VEC_A numbers that are copied at once.
+// A filter is read as `rows` x `columns` taps of a run of `run` numbers that lie side by side in the image. With LINES
+// the run is a whole line of the filter, (j, c), and there is one column: for few channels in one group. Along K (or M)
+// a run takes `padded` places, a multiple of the VEC_A numbers that are copied at once.
 #pragma once
 
 #include <convnet/span.cuh>
@@ -35,7 +35,8 @@ struct Taps {
     int rows, columns, run, padded;
 
     __device__ __forceinline__ Taps(int rows, int columns, int run)
-        : rows(columns ? rows : 0), columns(columns ? columns : 1), run(run), padded((run + VEC_A - 1) / VEC_A * VEC_A) {}
+        : rows(columns ? rows : 0), columns(columns ? columns : 1), run(run),
+          padded((run + VEC_A - 1) / VEC_A * VEC_A) {}
 
     // Places in K (or M).
     __device__ __forceinline__ int places() const { return rows * columns * padded; }
@@ -82,8 +83,8 @@ struct Block {
 // Tiles, or steps, that cover a size.
 __device__ __forceinline__ long long tiles(long long size, int tile) { return (size + tile - 1) / tile; }
 
-// target[0 .. count - 1] = f(values [+ target]), all at once if all WIDTH are wanted and `packed`: then target is aligned
-// to WIDTH numbers. f changes the values in place.
+// target[0 .. count - 1] = f(values [+ target]), all at once if all WIDTH are wanted and `packed`: then target is
+// aligned to WIDTH numbers. f changes the values in place.
 template <int WIDTH, class T, class F>
 __device__ __forceinline__ void finish(T* target, float (&values)[WIDTH], int count, bool packed, int accumulate, F f) {
     packed = packed && count >= WIDTH;

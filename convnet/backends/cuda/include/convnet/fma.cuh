@@ -1,10 +1,10 @@
-// A warp's part of a tile by fused multiply-adds, in float32.
+// A warp's part of a tile by multiply-adds, in float32.
 #pragma once
 
 #include <convnet/span.cuh>
 #include <convnet/tile.cuh>
 
-// Plain multiply-adds: 4 x 8 lanes, each with rows m(i), columns n(j) of the warp's part.
+// 4 x 8 lanes, each with some rows and columns of the warp's part.
 template <bool A_INSIDE, bool B_INSIDE>
 struct Product {
     using A = Operand<TILE_M, A_INSIDE>;
@@ -17,8 +17,8 @@ struct Product {
 
     float sum[ROWS][COLUMNS] = {};
 
-    // The i-th of a lane's rows (or columns), with LANES lanes along this axis: neighbours where K is outside, so that 4
-    // are read at once; otherwise one of each LANES, so that lanes read neighbouring rows of shared memory.
+    // The i-th of a lane's rows (or columns), with LANES lanes along this axis: neighbours where K is outside, so that
+    // 4 are read at once; otherwise one of each LANES, so that lanes read neighbouring rows of shared memory.
     template <int LANES, bool INSIDE>
     static __device__ __forceinline__ int place(int lane_there, int i) {
         return INSIDE ? lane_there + LANES * i : (i / 4 * LANES + lane_there) * 4 + i % 4;

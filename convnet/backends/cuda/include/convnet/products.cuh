@@ -8,8 +8,8 @@
 #endif
 #include <convnet/span.cuh>
 
-// Calls store(row, column, values) for each WIDTH neighbouring results of the block's tile, after the last step. They go
-// through shared memory, so that global memory is written in whole pieces.
+// Calls store(row, column, values) for each WIDTH neighbouring results of the block's tile, after the last step. They
+// go through shared memory, so that global memory is written in whole pieces.
 template <int WIDTH, class P, class Store>
 __device__ __forceinline__ void give_out(const P& product, void* memory, Store store) {
     constexpr int PIECES = WARP_N / WIDTH;

@@ -14,8 +14,8 @@ constexpr int SLAB_PITCH = WARP_N + 8;  // numbers from row to row of a slab: 8 
 
 static_assert(TILE_M % (16 * WARPS_M) == 0 && TILE_N % (16 * WARPS_N) == 0, "warps take multiples of 16 x 16");
 
-// One operand of one step. K_INSIDE: OUTER rows of K_STEP numbers; otherwise K_STEP rows of OUTER numbers: as the operand
-// is contiguous in global memory.
+// One operand of one step. K_INSIDE: OUTER rows of K_STEP numbers; otherwise K_STEP rows of OUTER numbers: as the
+// operand is contiguous in global memory.
 //
 // Rows are PITCH numbers apart so that no two threads of an access meet in one of the 32 banks. ldmatrix (and reads of
 // 8 or 16 bytes) take 16 bytes of each of 8 rows: an odd number of 16-byte pieces to a row spreads these. tf32 reads 8
