@@ -31,9 +31,9 @@ __device__ __forceinline__ void copy_taps(act* to, const act* from, bool valid, 
 template <class T, int VEC>
 struct LoadTaps {
     using C = Chunks<T, VEC>;
-    // Whether places are kept from step to step: they change with the tap only, which has many steps if it has many
-    // channels. There are too many of them if single numbers are copied.
-    static constexpr bool KEEP = C::PASSES <= 8;
+    // Whether places are kept from step to step: they change with the tap only, which lasts for several steps if it has
+    // many channels. Lines change at once, and single numbers have too many places for the registers.
+    static constexpr bool KEEP = !LINES && C::PASSES <= 4;
     static constexpr int KEPT = KEEP ? C::PASSES : 1;
 
     const act* source;
@@ -86,7 +86,7 @@ struct LoadTaps {
             }
         const int high = tap.high, middle = tap.middle;
         tap.add(step, taps.radix());
-        moved = LINES || tap.high != high || tap.middle != middle;
+        moved = tap.high != high || tap.middle != middle;
     }
 };
 
