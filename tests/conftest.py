@@ -10,7 +10,7 @@ from tests import virtual_gpu
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 MISSING, COMPILED = pytest.StashKey[str](), pytest.StashKey[set]()
-KERNELS = "convnet/kernels"  # in pytest's cache: the .cu files and macros that the tests used
+KERNELS = "convnet/kernels"  # in pytest's cache: the .cu files and macros that the tests used; whether all tests ran
 
 
 @pytest.fixture(scope="session")
@@ -42,17 +42,18 @@ def cuda_device(request):
     missing = request.config.stash.get(MISSING, None)
     if missing:
         pytest.skip(f"no virtual GPU: {missing}")
+    if request.config.option.markexpr == "gpu":
+        from convnet.backends import gpus_usable
+
+        if not gpus_usable():
+            pytest.skip("no GPU that can be used: `convnet devices` tells why")
     return functools.cache(_open_cuda)
 
 
 def _open_cuda(precision):
     from convnet.backends import DeviceOptions, open_device
-    from convnet.errors import ConvnetError
 
-    try:
-        return open_device(DeviceOptions("cuda", precision=precision, tune=False))
-    except ConvnetError as error:
-        pytest.skip(str(error))
+    return open_device(DeviceOptions("cuda", precision=precision, tune=False))
 
 
 def pytest_collection_finish(session):
@@ -81,9 +82,10 @@ def _noted(compile_kernels, compiled):
 
 def pytest_sessionfinish(session):
     """Keep what was compiled for tests/backends/test_nvcc.py, which wants the real compiler."""
-    compiled, cache = session.config.stash.get(COMPILED, None), getattr(session.config, "cache", None)
-    if compiled and cache:
-        cache.set(KERNELS, sorted(compiled))
+    config, compiled = session.config, session.config.stash.get(COMPILED, None)
+    if compiled and hasattr(config, "cache"):
+        whole = config.args_source.name != "ARGS" and not config.option.keyword
+        config.cache.set(KERNELS, {"whole": whole, "kernels": sorted(compiled)})
 
 
 @pytest.fixture(autouse=True)

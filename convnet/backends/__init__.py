@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from convnet.errors import ConvnetError
 from convnet.tensor import NumberTypes
 
+WORKSPACE = 256 << 20  # bytes that an operation takes for itself at most, unless one case needs more
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 

@@ -19,10 +19,15 @@ class BoundPlan:
     """A plan with memory on devices. Steps are prepared once for each number of cases that occurs, then kept.
 
     `devices`: open devices, by the numbers that the plan gives them.
+
+    Raises:
+        ConvnetError: if one of them lacks an operation, or memory.
     """
 
     def __init__(self, plan: Plan, store: WeightStore, devices: Mapping[int, Device]) -> None:
         self.plan, self._store, self._devices = plan, store, devices
+        for step in (*plan.train, *plan.test):
+            _function(step, devices[step.device].backend)
         self._arenas = {index: devices[index].allocate(size) for index, size in plan.arenas.items()}
         self._ready: dict[tuple[bool, int], list[tuple[Step, Launch]]] = {}
 

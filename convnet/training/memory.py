@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from convnet.backends import Device
+from convnet.backends import WORKSPACE, Device
 from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.graph.layer_graph import LayerGraph
 from convnet.net import ConvNet
@@ -19,8 +19,6 @@ from convnet.plan.describe import weight_bytes
 from convnet.plan.memory import peak
 from convnet.plan.step import Plan
 from convnet.weights.layout import ParameterLayout
-
-_WORKSPACE = 256 << 20  # bytes: what operations take for themselves at most
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def net_memory(graph: LayerGraph, mini: int, device: Device, workspace: int = 0)
     layout, types = ParameterLayout(graph.parameters), device.types(np.dtype(np.float32))
     plan = build_plan(graph, layout, mini=mini, seed=0, counter=Counter(), types=types)
     weights, activations, inputs = weight_bytes(layout, types), sum(plan.arenas.values()), _inputs(plan, device)
-    workspace = max(workspace, min((weights + activations + inputs) // 8, _WORKSPACE))
+    workspace = max(workspace, min((weights + activations + inputs) // 8, WORKSPACE))
     return NetMemory(mini, weights, activations, inputs, workspace, _peak(plan))
 
 

@@ -140,7 +140,7 @@ class Trainer:
         for cases, costs in begun(net.begin_training, data, net.device.ahead):
             self._check_finite(costs, batch.epoch, batch.batchnum)
             totals.add(costs, cases)
-            self.state.minibatches_done = net.minibatches
+            self.state.minibatches_done += 1
             self.state.partial = {"sums": totals.sums, "cases": totals.cases}
             yield MinibatchDone(batch.epoch, batch.batchnum, totals.cases, total, totals.averages())
 

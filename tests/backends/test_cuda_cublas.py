@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import weakref
+from copy import copy
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from convnet.errors import ConvnetError
+from convnet.errors import ConvnetError, DeviceMemoryError
 
 pytestmark = pytest.mark.gpu
 
@@ -84,19 +86,74 @@ def test_missing_bindings_are_told_with_what_to_install(dev: Any, monkeypatch: p
 
     monkeypatch.setitem(sys.modules, "nvmath", None)
     with pytest.raises(ConvnetError, match=r"nvmath-python .*: pip install nvmath-python nvidia-cublas$"):
-        cublas.Product(dev)
+        cublas.Blas(dev)
 
 
-@pytest.mark.parametrize("own", [False, True])
-def test_a_cublas_that_does_not_start_is_told(dev: Any, monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
-    from convnet.backends.cuda import cublas
+class CublasError(Exception):
+    """The bindings' own."""
 
-    class CublasError(Exception):
-        """The bindings' own."""
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+def library(error: Exception) -> SimpleNamespace:
+    """cuBLAS that does not start, as the bindings tell it."""
 
     def create() -> int:
-        raise CublasError("not here") if own else RuntimeError("not here")
+        raise error
 
-    library = SimpleNamespace(create=create, cuBLASError=CublasError)
-    with pytest.raises(ConvnetError, match=r"cuBLAS cannot be used \(not here\); .*pip install"):
-        cublas._create(library)
+    return SimpleNamespace(create=create, cuBLASError=CublasError, Status=SimpleNamespace(ALLOC_FAILED=3))
+
+
+def test_a_cublas_that_is_not_there_is_told_with_what_to_install(dev: Any) -> None:
+    from convnet.backends.cuda import cublas
+
+    with pytest.raises(ConvnetError, match=r"cuBLAS cannot be loaded \(not here\); .*pip install"):
+        cublas._create(library(RuntimeError("not here")), dev)
+
+
+def test_a_cublas_that_does_not_start_is_told_with_the_memory_there_is(dev: Any) -> None:
+    from convnet.backends.cuda import cublas
+
+    with pytest.raises(ConvnetError, match=r"^cuda:0: cuBLAS does not start \(status 1\); [\d,]+ bytes .* free$"):
+        cublas._create(library(CublasError(1)), dev)
+
+
+def test_a_cublas_without_memory_is_told_as_such(dev: Any) -> None:
+    from convnet.backends.cuda import cublas
+
+    with pytest.raises(DeviceMemoryError) as told:
+        cublas._create(library(CublasError(3)), dev)
+    assert 0 < told.value.free == dev.free_memory()
+
+
+def test_what_cublas_does_not_do_is_told(dev: Any) -> None:
+    """A row of operands that is shorter than the matrix is wide."""
+    from convnet.backends.cuda.cublas import Matrices, gemm, gemm_strided_batched
+
+    held = on(dev, np.zeros((4, 4), dev.activations))
+    matrices = Matrices(held, 1, 4)
+    launches = [
+        gemm(dev, False, False, 4, 4, 4, held, 1, held, 4, held, 4, accumulate=False),
+        gemm_strided_batched(dev, False, False, 2, 2, 2, matrices, matrices, matrices, 1, accumulate=False),
+    ]
+    for launch in launches:
+        with pytest.raises(ConvnetError, match=r"^cuda:0: cuBLAS: .*INVALID_VALUE"):
+            launch()
+
+
+def test_a_device_has_one_cublas_and_goes_with_it(dev: Any) -> None:
+    from convnet.backends.cuda import cublas
+
+    held = on(dev, np.zeros((1, 1), dev.activations))
+    device = copy(dev)  # another object, with the same context
+    device.blas = None
+    cublas.gemm(device, False, False, 1, 1, 1, held, 1, held, 1, held, 1, accumulate=False)
+    blas = device.blas
+    assert isinstance(blas, cublas.Blas)
+    cublas.gemm(device, False, False, 1, 1, 1, held, 1, held, 1, held, 1, accumulate=False)
+    assert device.blas is blas
+    gone = weakref.ref(device)
+    del device
+    assert gone() is None, "nothing else holds a device"

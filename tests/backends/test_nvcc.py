@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,40 +20,76 @@ from convnet.backends.cuda import toolkit
 from convnet.backends.cuda.compiler import FLAGS, INCLUDE
 from tests.conftest import KERNELS, ROOT
 
-CARDS = (75, 80, 86, 90, 100, 120)
-REPORTED = 90  # the card whose registers and spills are looked at
-TENSOR_CORES = 80  # of the kinds that tf32 and bf16 need
+REPORTED = 90  # every variant of a kernel is compiled for this card, and its spills are looked at
+OTHERS = (75, 80, 86, 100, 120)  # one variant of each kind for each of these
+KINDS = ("ACT_BF16", "TENSOR_CORES")  # macros that choose other code; the others are sizes
+TENSOR_CORES = 80  # the first card that knows tf32 and bf16
 
 pytestmark = pytest.mark.nvcc
+Kernel = tuple[str, tuple[str, ...], int]  # source, macros, card
+
+
+def noted(config: pytest.Config) -> tuple[bool, list[Kernel]]:
+    """Whether all tests ran, and what is to be compiled."""
+    found = config.cache.get(KERNELS, {"whole": True, "kernels": []}) if config.option.markexpr == "nvcc" else {}
+    jobs: list[Kernel] = []
+    kinds: set[object] = set()
+    for source, defines in found.get("kernels", []):
+        macros = tuple(f"-D{name}={value}" for name, value in defines)
+        jobs.append((source, macros, REPORTED))
+        kind = (source, *(value for name, value in defines if name in KINDS))
+        if kind not in kinds:
+            kinds.add(kind)
+            plain = not any(value for name, value in defines if name in KINDS)
+            jobs += [(source, macros, card) for card in OTHERS if plain or card >= TENSOR_CORES]
+    return found.get("whole", True), jobs
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    noted = metafunc.config.cache.get(KERNELS, []) if metafunc.config.option.markexpr == "nvcc" else []
-    kernels = [(source, tuple(f"-D{name}={value}" for name, value in defines)) for source, defines in noted]
-    ids = [" ".join([Path(source).stem, *(define[2:] for define in defines)]) for source, defines in kernels]
-    metafunc.parametrize("kernel", kernels or [None], ids=ids or ["none"])
+    if "job" in metafunc.fixturenames:
+        jobs = noted(metafunc.config)[1]
+        metafunc.parametrize("job", jobs or [None], ids=[*map(name_of, jobs)] or ["none"])
 
 
-@pytest.fixture(scope="session")
-def nvcc() -> Path:
-    found = toolkit.find_nvcc()
-    if found is None:
+def name_of(job: Kernel) -> str:
+    source, macros, card = job
+    return " ".join([Path(source).stem, *(macro[2:] for macro in macros), str(card)])
+
+
+@pytest.fixture(scope="module")
+def reports(request: pytest.FixtureRequest) -> Iterator[dict[Kernel, Future[subprocess.CompletedProcess[str]]]]:
+    """What the compiler said of each, as many at a time as there are cores."""
+    nvcc = toolkit.find_nvcc()
+    if nvcc is None:
         pytest.skip(f"no nvcc ({toolkit.MEND_NVCC})")
-    return found
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {job: pool.submit(compiled, nvcc, job) for job in noted(request.config)[1]}
+        pool.shutdown(cancel_futures=True)
 
 
-def test_compiles_for_every_card_and_spills_nothing(
-    kernel: tuple[str, tuple[str, ...]] | None, nvcc: Path, tmp_path: Path
+def compiled(nvcc: Path, job: Kernel) -> subprocess.CompletedProcess[str]:
+    source, macros, card = job
+    with tempfile.NamedTemporaryFile() as out:
+        command = [nvcc, "-cubin", f"-arch=sm_{card}", *FLAGS, "-Werror", "all-warnings", "-Xptxas", "-v", *macros,
+                   f"-I{INCLUDE}", "-o", out.name, ROOT / source]  # fmt: skip
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_compiles_and_spills_nothing(
+    job: Kernel | None, reports: dict[Kernel, Future[subprocess.CompletedProcess[str]]]
 ) -> None:
-    if kernel is None:
+    if job is None:
         pytest.skip("no kernels were noted: run the tests marked gpu first, then -m nvcc")
-    source, defines = kernel
-    for card in CARDS:
-        command = [nvcc, "-cubin", f"-arch=sm_{card}", *FLAGS, "-Werror", "all-warnings", "-Xptxas", "-v", *defines,
-                   f"-I{INCLUDE}", "-o", tmp_path / "out", ROOT / source]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        if card == REPORTED:
-            spills = [int(number) for number in re.findall(r"(\d+) bytes spill", done.stderr)]
-            assert spills, done.stderr
-            assert not any(spills), done.stderr
+    done = reports[job].result()
+    assert done.returncode == 0, done.stderr
+    if job[2] == REPORTED:
+        spills = [int(number) for number in re.findall(r"(\d+) bytes spill", done.stderr)]
+        assert spills, done.stderr
+        assert not any(spills), done.stderr
+
+
+def test_all_kernels_were_noted(request: pytest.FixtureRequest) -> None:
+    whole, jobs = noted(request.config)
+    if not jobs:
+        pytest.skip("no kernels were noted")
+    assert whole, "only some tests marked gpu were run before -m nvcc: their kernels are not all there are"

@@ -121,7 +121,7 @@ def test_in_chunks_of_cases(
     run, g, cases = Run(device, device.activations, precision), GEOMETRIES[name], 5
     from convnet.ops.conv import cuda_windows
 
-    monkeypatch.setattr(cuda_windows, "MATRIX", 2 * g.modules * cuda_windows.columns(g) * run.dtype.itemsize)
+    monkeypatch.setattr(cuda_windows, "WORKSPACE", 2 * g.modules * cuda_windows.columns(g) * run.dtype.itemsize)
     assert list(cuda_windows.chunks(g, cases, run.dtype)) == [(0, 2), (2, 2), (4, 1)]
     device.upload(np.full(1 << 16, np.nan), device.workspace.reserve((1 << 16,))())
     test_fprop(run, g, cases)

@@ -54,7 +54,7 @@ def test_headers_of_packages(monkeypatch, tmp_path):
 
 
 def test_without_pycuda(monkeypatch):
-    monkeypatch.setitem(activation.PACKAGES, "no_such_package", "a package: pip install it")
+    monkeypatch.setattr(activation, "PACKAGES", {"no_such_package": "a package: pip install it"})
     with pytest.raises(virtual_gpu.Unavailable, match="need a package: pip install it"):
         activation.start.__wrapped__()
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
-from convnet.errors import ConvnetError
+from convnet.errors import ConvnetError, DeviceMemoryError
 
 MEND = "pip install nvmath-python nvidia-cublas"
 
-_WORKSPACE = 32 << 20  # bytes: what NVIDIA recommends for the cards that need most
+_WORKSPACE = 32 << 20  # bytes: what NVIDIA recommends for the cards that need most, and cuBLAS takes before it has ours
 _TYPES = {"float32": "CUDA_R_32F", "bfloat16": "CUDA_R_16BF"}
 _COMPUTE = {"fp32": "COMPUTE_32F", "tf32": "COMPUTE_32F_FAST_TF32", "bf16": "COMPUTE_32F"}
 
@@ -36,15 +35,19 @@ def gemm(
     one type, float32 or bfloat16, c of the same or float32. Sums are float32 in every precision; "tf32" rounds float32
     operands. The same call gives the same bits again.
 
+    The launch raises ConvnetError if cuBLAS does not do it.
+
     Raises:
-        ConvnetError: if cuBLAS or its bindings are missing.
+        ConvnetError: if cuBLAS or its bindings are missing, or do not start.
+        DeviceMemoryError: if there is no memory for them.
     """
-    product = _product_of(dev)
+    blas = _blas_of(dev)
     transposed = int(tb), int(ta)  # CUBLAS_OP_N, CUBLAS_OP_T
 
     def launch() -> None:
+        dev.activate()
         left, right, out = _array(b), _array(a), _array(c)
-        product(*transposed, n, m, k, left, ldb, right, lda, out, ldc, accumulate=accumulate)
+        blas.gemm(*transposed, n, m, k, left, ldb, right, lda, out, ldc, accumulate=accumulate)
 
     return launch
 
@@ -64,58 +67,75 @@ def gemm_strided_batched(
 ) -> Launch:  # fmt: skip
     """A launch of `batch` products of one shape, each as `gemm` computes one; no two of c share a number.
 
+    The launch raises ConvnetError if cuBLAS does not do it.
+
     Raises:
-        ConvnetError: if cuBLAS or its bindings are missing.
+        ConvnetError: if cuBLAS or its bindings are missing, or do not start.
+        DeviceMemoryError: if there is no memory for them.
     """
-    product = _product_of(dev)
+    blas = _blas_of(dev)
     transposed = int(tb), int(ta)  # CUBLAS_OP_N, CUBLAS_OP_T
 
     def launch() -> None:
-        product.batched(*transposed, n, m, k, b, a, c, batch, accumulate=accumulate)
+        dev.activate()
+        blas.gemm_strided_batched(*transposed, n, m, k, b, a, c, batch, accumulate=accumulate)
 
     return launch
 
 
-class Product:
-    """Products on one device: in its stream, and in a workspace of their own, without which results need not repeat."""
+class Blas:
+    """cuBLAS on one device: in its stream, and with a workspace of its own, without which results need not repeat.
+
+    It does not hold the device, which holds it. Its functions need the device's context to be current.
+    """
 
     def __init__(self, dev: CudaDevice) -> None:
         nvmath, self._library = _bindings()
+        self._name = str(dev)
         self._types = {name: nvmath.CudaDataType[kind] for name, kind in _TYPES.items()}
         self._compute = self._library.ComputeType[_COMPUTE[dev.precision]]
         self._factors = np.array([0, 1], np.float32)  # cuBLAS reads them at each call
-        self._activate, self._workspace = dev.activate, dev.allocate(_WORKSPACE)
-        self._handle = _create(self._library)
+        self._workspace = dev.allocate(_WORKSPACE)
+        self._handle = _create(self._library, dev)
         # In this order: a new stream takes the workspace away.
-        self._library.set_stream(self._handle, dev.stream.handle)
-        self._library.set_workspace(self._handle, int(self._workspace), _WORKSPACE)
+        self._call(self._library.set_stream, dev.stream.handle)
+        self._call(self._library.set_workspace, int(self._workspace), _WORKSPACE)
         math = self._library.Math
-        self._library.set_math_mode(self._handle, math.DEFAULT_MATH | math.DISALLOW_REDUCED_PRECISION_REDUCTION)
+        self._call(self._library.set_math_mode, math.DEFAULT_MATH | math.DISALLOW_REDUCED_PRECISION_REDUCTION)
 
-    def __call__(
+    def gemm(
         self, ta: int, tb: int, m: int, n: int, k: int, a: GPUArray, lda: int, b: GPUArray, ldb: int, c: GPUArray,
         ldc: int, *, accumulate: bool,
     ) -> None:  # fmt: skip
         """Put c = op(a) op(b), or c += it, into the stream; arguments in Fortran order."""
-        self._activate()
         one, beta = self._factors_at(accumulate)
         kinds = [self._types[array.dtype.name] for array in (a, b, c)]
-        self._library.gemm_ex(
-            self._handle, ta, tb, m, n, k, one, a.ptr, kinds[0], lda, b.ptr, kinds[1], ldb, beta, c.ptr, kinds[2], ldc,
-            self._compute, self._library.GemmAlgo.DFALT,
+        self._call(
+            self._library.gemm_ex, ta, tb, m, n, k, one, a.ptr, kinds[0], lda, b.ptr, kinds[1], ldb, beta, c.ptr,
+            kinds[2], ldc, self._compute, self._library.GemmAlgo.DFALT,
         )  # fmt: skip
 
-    def batched(
+    def gemm_strided_batched(
         self, ta: int, tb: int, m: int, n: int, k: int, a: Matrices, b: Matrices, c: Matrices, batch: int, *,
         accumulate: bool,
     ) -> None:  # fmt: skip
         """Put `batch` products into the stream; arguments in Fortran order."""
-        self._activate()
         one, beta = self._factors_at(accumulate)
-        self._library.gemm_strided_batched_ex(
-            self._handle, ta, tb, m, n, k, one, *self._operand(a), *self._operand(b), beta, *self._operand(c), batch,
-            self._compute, self._library.GemmAlgo.DFALT,
+        self._call(
+            self._library.gemm_strided_batched_ex, ta, tb, m, n, k, one, *self._operand(a), *self._operand(b), beta,
+            *self._operand(c), batch, self._compute, self._library.GemmAlgo.DFALT,
         )  # fmt: skip
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function of the library with the handle.
+
+        Raises:
+            ConvnetError: if cuBLAS does not do it.
+        """
+        try:
+            function(self._handle, *arguments)
+        except self._library.cuBLASError as error:
+            raise ConvnetError(f"{self._name}: cuBLAS: {error}") from error
 
     def _factors_at(self, accumulate: bool) -> tuple[int, int]:
         """Where the factors of a b and of c lie."""
@@ -127,10 +147,12 @@ class Product:
         return array.ptr, self._types[array.dtype.name], matrices.leading, matrices.stride
 
 
-@cache
-def _product_of(dev: CudaDevice) -> Product:
-    """The device's products, made when first asked for."""
-    return Product(dev)
+def _blas_of(dev: CudaDevice) -> Blas:
+    """The device's, made when first asked for."""
+    if dev.blas is None:
+        dev.blas = Blas(dev)
+    blas: Blas = dev.blas
+    return blas
 
 
 def _array(operand: Operand) -> GPUArray:
@@ -151,14 +173,20 @@ def _bindings() -> tuple[ModuleType, Any]:
     return nvmath, cublas
 
 
-def _create(library: Any) -> int:
+def _create(library: Any, dev: CudaDevice) -> int:
     """A handle, for the context that is current.
 
     Raises:
         ConvnetError: if cuBLAS is missing or does not start.
+        DeviceMemoryError: if it does not start for lack of memory.
     """
     try:
         handle: int = library.create()
-    except (RuntimeError, library.cuBLASError) as error:  # the bindings' own errors of loading are RuntimeErrors
-        raise ConvnetError(f"cuBLAS cannot be used ({error}); install it with: {MEND}") from None
+    except library.cuBLASError as error:
+        if error.status == library.Status.ALLOC_FAILED:
+            raise DeviceMemoryError(str(dev), _WORKSPACE, dev.free_memory()) from None
+        free = f"{dev.free_memory():,} bytes of memory are free"
+        raise ConvnetError(f"{dev}: cuBLAS does not start ({error}); {free}") from None
+    except RuntimeError as error:  # the bindings' own errors of loading
+        raise ConvnetError(f"cuBLAS cannot be loaded ({error}); install it with: {MEND}") from None
     return handle

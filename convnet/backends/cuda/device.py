@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ import numpy as np
 import pycuda.driver as cuda
 from pycuda.gpuarray import GPUArray
 
+from convnet.backends.cuda import toolkit
+from convnet.backends.cuda.capabilities import TENSOR_CORE_CAPABILITY
 from convnet.backends.cuda.kernels import Call, Kernel, Kernels, Launch
 from convnet.backends.cuda.transfers import Feeder, Fetches, Room
 from convnet.errors import ConvnetError, DeviceMemoryError
@@ -20,7 +25,6 @@ from convnet.tensor import NumberTypes
 __all__ = ["CudaDevice", "GPUArray", "Launch"]
 
 Array = np.ndarray[Any, Any]
-TENSOR_CORES = 80  # the compute capability with tf32 and bf16
 THREADS = 256  # in a block, where nothing asks for another number
 
 
@@ -45,23 +49,26 @@ class CudaDevice:
         self.processors = gpu.get_attribute(cuda.device_attribute.MULTIPROCESSOR_COUNT)
         major, minor = gpu.compute_capability()
         self.capability = 10 * major + minor
-        if precision != "fp32" and self.capability < TENSOR_CORES:
-            needs = f"needs compute capability {TENSOR_CORES / 10}"
+        if precision != "fp32" and self.capability < TENSOR_CORE_CAPABILITY:
+            needs = f"needs compute capability {TENSOR_CORE_CAPABILITY / 10}"
             raise ConvnetError(f"{self}: --precision {precision} {needs}, the GPU has {self.capability / 10}")
         self.activations = np.dtype(ml_dtypes.bfloat16 if precision == "bf16" else np.float32)
-        self._context = gpu.retain_primary_context()
-        self.activate()
-        self.stream, self._upload_stream = cuda.Stream(), cuda.Stream()
+        toolkit.require_nvcc()  # better now than at the first launch
+        with self._errors_told():
+            self._context = gpu.retain_primary_context()
+            self.activate()
+            self.stream, self._upload_stream = cuda.Stream(), cuda.Stream()
         self.kernels = Kernels(self.capability)
         self._fetches = Fetches(self.stream)
         self.workspace = Workspace(self)
+        self.blas: Any = None  # what cuBLAS needs on this device, made when it is first used
 
     def __str__(self) -> str:
         return f"cuda:{self.index}"
 
     def activate(self) -> None:
         """Make this device's context the current one of this thread."""
-        _Current.set(self._context)
+        _current.set(self._context)
 
     def types(self, weights: np.dtype[Any]) -> NumberTypes:
         """Weights in float32, activations as the precision says.
@@ -101,15 +108,17 @@ class CudaDevice:
         """Copy a host array into an array of this device, converting its type; waits until it is there."""
         self.activate()
         values = np.ascontiguousarray(source, target.dtype)
-        cuda.memcpy_htod_async(target.ptr, values, self.stream)
-        self.stream.synchronize()
+        with self._errors_told():
+            cuda.memcpy_htod_async(target.ptr, values, self.stream)
+            self.stream.synchronize()
 
     def download(self, source: GPUArray) -> Array:
         """A copy of an array of this device in the host's memory, after all work given so far."""
         self.activate()
         values = np.empty(source.shape, source.dtype)
-        cuda.memcpy_dtoh_async(values, source.ptr, self.stream)
-        self.stream.synchronize()
+        with self._errors_told():
+            cuda.memcpy_dtoh_async(values, source.ptr, self.stream)
+            self.stream.synchronize()
         return values
 
     def feeder(self, size: int) -> Feeder:
@@ -119,13 +128,24 @@ class CudaDevice:
             DeviceMemoryError: if there is no room for it.
         """
         self.activate()
-        rooms = [Room(self.allocate(size), size) for _ in range(self.ahead + 1)]
-        return Feeder(rooms, self.stream, self._upload_stream)
+        blocks = [self.allocate(size) for _ in range(self.ahead + 1)]
+        with self._errors_told():
+            rooms = [Room(block, size, self.stream) for block in blocks]
+        return Feeder(rooms, self.stream, self._upload_stream, self.activate)
 
     def fetch(self, source: GPUArray) -> Callable[[], Array]:
         """Begin a download; the returned function waits for it."""
         self.activate()
-        return self._fetches.begin(source)
+        with self._errors_told():
+            return self._fetches.begin(source)
+
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        """Turns the driver's errors into ours: a GPU that is full, that another process has for itself, that failed."""
+        try:
+            yield
+        except cuda.Error as error:
+            raise ConvnetError(f"{self}: {error}") from error
 
     def kernel(self, source: Path, name: str, **defines: int) -> Kernel:
         """A kernel of a .cu file, compiled for this device."""
@@ -139,7 +159,10 @@ class CudaDevice:
 
         def launch() -> None:
             self.activate()
-            call.launch(self.stream)
+            try:
+                call.launch(self.stream)
+            except cuda.Error as error:
+                raise ConvnetError(f"{self}: kernel {kernel.name}: {error}") from error
 
         return launch
 
@@ -161,7 +184,7 @@ class Workspace:
     """Scratch memory that operations of one device take turns to use: as large as the largest request."""
 
     def __init__(self, device: CudaDevice) -> None:
-        self._device = device
+        self._device = weakref.proxy(device)  # a cycle would leave the device to the garbage collector, in any thread
         self._size = 0
         self._held: Any = None
         self._room = 0
@@ -173,6 +196,7 @@ class Workspace:
 
         def array() -> GPUArray:
             if self._room < self._size:
+                self._held = None  # first: there may be no room for both
                 self._held = self._device.allocate(self._size)
                 self._room = self._size
             return self._device.array(self._held, 0, shape, dtype)
@@ -180,27 +204,26 @@ class Workspace:
         return array
 
 
-class _Current:
-    """Which context is the current one: changing it takes microseconds, asking for it does not."""
+class _Current(threading.local):
+    """Which context is this thread's current one: changing it takes microseconds, asking here does not."""
 
     context: Any = None
 
-    @classmethod
-    def set(cls, context: Any) -> None:
-        if cls.context is not context:
-            cls.clear()
+    def set(self, context: Any) -> None:
+        if self.context is not context:
+            self.clear()
             context.push()
-            cls.context = context
+            self.context = context
 
-    @classmethod
-    def clear(cls) -> None:
-        if cls.context is not None:
-            cls.context.pop()
-            cls.context = None
+    def clear(self) -> None:
+        if self.context is not None:
+            self.context.pop()
+            self.context = None
 
 
+_current = _Current()
 # PyCUDA ends the process with an error if a context is still current when its module goes away.
-atexit.register(_Current.clear)
+atexit.register(_current.clear)
 
 
 def _gpu(index: int) -> Any:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from convnet.backends.cuda import toolkit
+from convnet.backends.cuda.capabilities import TENSOR_CORE_CAPABILITY
 from convnet.backends.cuda.driver import Driver, find_driver, update_driver
 from convnet.errors import ConvnetError
 
 MEND_PACKAGES = 'pip install -e ".[cuda]"'  # in a checkout of this project
 MEND_COMPILER = "sudo apt install g++, or the like of it on your system"
-TENSOR_CORES = 80  # the compute capability from which on there are tf32 and bf16
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ def _free_memory(cuda: Any, gpu: Any) -> tuple[int | None, list[str]]:
 def _limits(capability: int, nvcc: Path | None) -> list[str]:
     """What cannot be done on a GPU of this compute capability, or only with this compiler."""
     notes = []
-    if capability < TENSOR_CORES:
-        notes.append(f"--precision tf32 and bf16 need compute capability {TENSOR_CORES / 10}")
+    if capability < TENSOR_CORE_CAPABILITY:
+        notes.append(f"--precision tf32 and bf16 need compute capability {TENSOR_CORE_CAPABILITY / 10}")
     if nvcc is not None and capability not in toolkit.architectures(nvcc):
         try:
             _, target = toolkit.target(nvcc, capability)

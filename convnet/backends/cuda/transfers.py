@@ -15,12 +15,16 @@ Array = np.ndarray[Any, Any]
 
 
 class Room:
-    """Room for one array on its way: in the host's pinned memory, and in `block`, of the device."""
+    """Room for one array on its way: in the host's pinned memory, and in `block`, of the device.
 
-    def __init__(self, block: Any, size: int) -> None:
+    It may be used as soon as the compute stream has come to where it stands now: it may still be clearing the block.
+    """
+
+    def __init__(self, block: Any, size: int, compute: Any) -> None:
         self.host = cuda.pagelocked_empty(size, np.uint8)
         self.device = block
         self.arrived, self.free = (cuda.Event(cuda.event_flags.DISABLE_TIMING) for _ in range(2))
+        self.free.record(compute)
 
 
 class Feeder:
@@ -30,12 +34,13 @@ class Feeder:
     of its own, on a stream of its own, and is copied from there in its turn.
     """
 
-    def __init__(self, rooms: Sequence[Room], compute: Any, upload: Any) -> None:
-        self._compute, self._upload = compute, upload
+    def __init__(self, rooms: Sequence[Room], compute: Any, upload: Any, activate: Callable[[], None]) -> None:
+        self._compute, self._upload, self._activate = compute, upload, activate
         self._rooms = cycle(rooms)
 
     def send(self, source: Array, target: GPUArray) -> None:
         """Copy `source` into `target`, in the order of the compute stream; `source` may change after this returns."""
+        self._activate()
         room = next(self._rooms)
         room.free.synchronize()
         host = room.host[: target.nbytes].view(target.dtype).reshape(target.shape)

@@ -7,6 +7,7 @@ from pathlib import Path
 from convnet.backends.cuda.cublas import Operand
 from convnet.backends.cuda.device import THREADS, CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import span
+from convnet.backends.cuda.launches import in_turn
 
 _SOURCE = Path(__file__).with_name("sum_rows.cu")
 
@@ -29,12 +30,7 @@ def bprop(dev: CudaDevice, dy: GPUArray, db: GPUArray, *, accumulate: bool) -> L
     partial, floats = dev.workspace.reserve((parts, columns)), 1 if columns % _FLOATS else _FLOATS
     first = _sum(dev, dy, (rows, columns), partial, parts, size, dev.act, accumulate=False)
     second = _sum(dev, partial, (parts, columns), db, 1, floats, {"ACT_BF16": 0}, accumulate=accumulate)
-
-    def launch() -> None:
-        first()
-        second()
-
-    return launch
+    return in_turn([first, second])
 
 
 def _parts(rows: int, spans: int) -> int:

@@ -8,7 +8,7 @@
 
 #include "loaders.cuh"
 
-using P = Product<true, true>;
+using Results = WarpTile<true, true>;
 
 // Along one axis: the pixels `first`, first + stride, ... and the taps `tap`, tap + stride, ... that they meet.
 struct Class {
@@ -53,23 +53,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) bprop_acts(
     __syncthreads();
 
     const Taps taps(rows.taps, columns.taps, filters);
-    LoadTaps<P::A, VEC_A> load_dy(dy + block.group * filters, pixel_spots, taps);
+    LoadTaps<Results::A, VEC_A> load_dy(dy + block.group * filters, pixel_spots, taps);
     load_dy.row_stride = -static_cast<long long>(g.modules_x) * g.filters;
     load_dy.column_stride = load_dy.x_step = -g.filters;
     load_dy.y_step = -1;
     load_dy.height = g.modules_y;
     load_dy.line = g.modules_x * g.filters;
-    LoadTaps<P::B, VEC_A> load_w(w + block.group * filters, channel_spots, taps);
+    LoadTaps<Results::B, VEC_A> load_w(w + block.group * filters, channel_spots, taps);
     load_w.row_stride = static_cast<long long>(s) * g.size * channels * g.filters;
     load_w.column_stride = static_cast<long long>(s) * channels * g.filters;
     load_w.y_step = load_w.x_step = 0;
     load_w.height = 1;
     load_w.line = INT_MAX;
-    P product;
-    multiply(product, load_dy, load_w, taps.steps(), shared_tiles);
+    Results results;
+    multiply(results, load_dy, load_w, taps.steps(), shared_tiles);
 
     const bool packed = g.channels % PACK == 0 && channels % PACK == 0;
-    give_out<PACK>(product, shared_tiles, [&](int row, int column, float(&values)[PACK]) {
+    give_out<PACK>(results, shared_tiles, [&](int row, int column, float(&values)[PACK]) {
         const Digits pixel = pixels.at(row);
         if (pixel.high >= g.cases) return;
         const long long line = static_cast<long long>(pixel.high) * g.height + rows.first + pixel.middle * s;

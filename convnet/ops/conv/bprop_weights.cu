@@ -5,7 +5,7 @@
 
 #include "loaders.cuh"
 
-using P = Product<false, false>;
+using Results = WarpTile<false, false>;
 
 // steps: of K to a part. sums: g.parts matrices of the shape of the filters.
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) bprop_weights(
@@ -21,16 +21,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) bprop_weights(
     const long long left = modules - first, most = static_cast<long long>(steps) * K_STEP;
     const int own = left < most ? left : most;
 
-    LoadUnderModules<P::A, VEC_A> load_x(
+    LoadUnderModules<Results::A, VEC_A> load_x(
         x + block.group * channels, g, taps, first_row, Positions(first, g.modules_y, g.modules_x));
-    LoadRows<P::B, VEC_B> load_dy(dy + first * g.filters + first_filter, own, filters - first_column, g.filters);
-    P product;
-    multiply(product, load_x, load_dy, tiles(own, K_STEP), reinterpret_cast<act*>(memory));
+    LoadRows<Results::B, VEC_B> load_dy(dy + first * g.filters + first_filter, own, filters - first_column, g.filters);
+    Results results;
+    multiply(results, load_x, load_dy, tiles(own, K_STEP), reinterpret_cast<act*>(memory));
 
     const long long rows = static_cast<long long>(taps.rows) * taps.columns * taps.run;
     float* const sum = sums + block.beyond * rows * g.filters + first_filter;
     const bool packed = g.filters % 4 == 0 && filters % 4 == 0;
-    give_out<4>(product, memory, [&](int row, int column, float(&values)[4]) {
+    give_out<4>(results, memory, [&](int row, int column, float(&values)[4]) {
         const Digits tap(first_row + row, taps.radix());
         if (tap.high >= taps.rows || tap.low >= taps.run) return;
         const long long row_of_filters = (tap.high * taps.columns + tap.middle) * taps.run + tap.low;

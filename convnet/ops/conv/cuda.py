@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from convnet.backends.cuda.choice import Prepare, choose
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv import cuda_im2col as im2col
 from convnet.ops.conv import cuda_implicit as implicit
-from convnet.ops.conv.cuda_choice import Prepare, choose
 from convnet.ops.conv.cuda_geometry import check_shapes
-from convnet.ops.conv.cuda_tiles import Product, best, tiles
+from convnet.ops.conv.cuda_tiles import GemmSize, best, tiles
 from convnet.ops.conv.cuda_windows import fits
 from convnet.ops.conv.order import weights_from_memory, weights_to_memory
 from convnet.ops.neuron import IDENT, NeuronFunction
@@ -27,11 +27,11 @@ _SOURCES = (*_HERE.glob("*.cu*"), *_HERE.glob("cuda_*.py"))
 
 @dataclass(frozen=True)
 class Direction:
-    """One of the three functions: by either engine, and as a matrix product."""
+    """One of the three functions: by either engine, and how large it is as a matrix product."""
 
     implicit: Callable[..., Launch]
     im2col: Callable[..., Launch]
-    product: Callable[[CudaDevice, ConvGeometry, int], Product]
+    size: Callable[[CudaDevice, ConvGeometry, int], GemmSize]
 
     def candidates(self, dev: CudaDevice, geometry: ConvGeometry, **options: Any) -> dict[str, Prepare]:
         """The ways to prepare it, by name; each takes the arrays."""
@@ -48,13 +48,13 @@ class Direction:
         """The launch of the best candidate."""
         return choose(
             dev, (self.implicit.__qualname__, geometry, options), self.candidates(dev, geometry, **options), arrays,
-            by_rule=str(best(dev, self.product(dev, geometry, cases))), sources=_SOURCES,
+            by_rule=str(best(dev, self.size(dev, geometry, cases))), sources=_SOURCES,
         )  # fmt: skip
 
 
-FPROP = Direction(implicit.fprop, im2col.fprop, implicit.fprop_product)
-BPROP_ACTS = Direction(implicit.bprop_acts, im2col.bprop_acts, implicit.bprop_acts_product)
-BPROP_WEIGHTS = Direction(implicit.bprop_weights, im2col.bprop_weights, implicit.bprop_weights_product)
+FPROP = Direction(implicit.fprop, im2col.fprop, implicit.fprop_size)
+BPROP_ACTS = Direction(implicit.bprop_acts, im2col.bprop_acts, implicit.bprop_acts_size)
+BPROP_WEIGHTS = Direction(implicit.bprop_weights, im2col.bprop_weights, implicit.bprop_weights_size)
 
 
 def fprop(

@@ -8,9 +8,10 @@ import numpy as np
 
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import span
+from convnet.backends.cuda.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cuda_geometry import pack
-from convnet.ops.conv.cuda_tiles import STEP, Product, Reading, Tile, ceil_div, defines, shared
+from convnet.ops.conv.cuda_tiles import STEP, GemmSize, Reading, Tile, ceil_div, defines, shared
 from convnet.ops.neuron import NeuronFunction
 
 _FPROP, _BPROP_ACTS, _BPROP_WEIGHTS = (
@@ -29,7 +30,7 @@ def fprop(
     kernel = dev.kernel(_FPROP, "fprop", **defines(dev, tile, windows(dev, g)))
     of_modules = bias is not None and bias.size != g.filters
     return dev.call(
-        kernel, (fprop_product(dev, g, len(x)).blocks(tile),), (tile.threads,), x, w, bias, y, pack(g, len(x)),
+        kernel, (fprop_size(dev, g, len(x)).blocks(tile),), (tile.threads,), x, w, bias, y, pack(g, len(x)),
         int(of_modules), int(accumulate), neuron.code, neuron.a, neuron.b,
         shared=shared(dev, tile, True, False, tile.m),
     )  # fmt: skip
@@ -42,7 +43,7 @@ def bprop_acts(
     vec = span(dev, g.filters // g.groups)
     kernel = dev.kernel(_BPROP_ACTS, "bprop_acts", **defines(dev, tile, Reading(vec, vec)))
     return dev.call(
-        kernel, (bprop_acts_product(dev, g, len(dx)).blocks(tile),), (tile.threads,), dy, w, dx, pack(g, len(dx)),
+        kernel, (bprop_acts_size(dev, g, len(dx)).blocks(tile),), (tile.threads,), dy, w, dx, pack(g, len(dx)),
         int(accumulate), shared=shared(dev, tile, True, True, tile.m + tile.n),
     )  # fmt: skip
 
@@ -51,7 +52,7 @@ def bprop_weights(
     dev: CudaDevice, tile: Tile, x: GPUArray, dy: GPUArray, dw: GPUArray, g: ConvGeometry, *, accumulate: bool
 ) -> Launch:
     """`dw` (+)= the gradient: sums over fixed parts of all modules of all cases, then their sum."""
-    blocks = bprop_weights_product(dev, g, len(x)).blocks(tile)
+    blocks = bprop_weights_size(dev, g, len(x)).blocks(tile)
     steps = ceil_div(len(x) * g.modules, STEP // dev.activations.itemsize)
     own = steps_of_part(blocks, steps, dev.processors * tile.blocks)
     parts = ceil_div(steps, own)
@@ -66,12 +67,7 @@ def bprop_weights(
     total = dev.per_item(
         dev.kernel(_BPROP_WEIGHTS, "sum_parts", **macros), dw.size, sums, dw, np.int64(dw.size), parts, int(accumulate)
     )
-
-    def launch() -> None:
-        products()
-        total()
-
-    return launch
+    return in_turn([products, total])
 
 
 def steps_of_part(tiles: int, steps: int, resident: int) -> int:
@@ -88,23 +84,23 @@ def steps_of_part(tiles: int, steps: int, resident: int) -> int:
     return min(_MOST, ceil_div(steps, min(range(1, most + 1), key=time)))
 
 
-def fprop_product(_dev: CudaDevice, g: ConvGeometry, cases: int) -> Product:
+def fprop_size(_dev: CudaDevice, g: ConvGeometry, cases: int) -> GemmSize:
     """M = modules of all cases, N = filters of a group."""
-    return Product(cases * g.modules, g.filters // g.groups, g.groups)
+    return GemmSize(cases * g.modules, g.filters // g.groups, g.groups)
 
 
-def bprop_acts_product(_dev: CudaDevice, g: ConvGeometry, cases: int) -> Product:
+def bprop_acts_size(_dev: CudaDevice, g: ConvGeometry, cases: int) -> GemmSize:
     """M = pixels of all cases in the largest of the stride x stride classes, N = channels of a group."""
     pixels = cases * ceil_div(g.maps.y, g.stride) * ceil_div(g.maps.x, g.stride)
-    return Product(pixels, g.filter_channels, g.groups * g.stride**2)
+    return GemmSize(pixels, g.filter_channels, g.groups * g.stride**2)
 
 
-def bprop_weights_product(dev: CudaDevice, g: ConvGeometry, _cases: int) -> Product:
+def bprop_weights_size(dev: CudaDevice, g: ConvGeometry, _cases: int) -> GemmSize:
     """M = taps of a filter, as they are read, N = filters of a group."""
     reading, taps = windows(dev, g), g.rows
     if reading.lines:
         taps = g.filter_size * ceil_div(g.filter_size * g.filter_channels, reading.vec_a) * reading.vec_a
-    return Product(taps, g.filters // g.groups, g.groups, parts=True)
+    return GemmSize(taps, g.filters // g.groups, g.groups, parts=True)
 
 
 def windows(dev: CudaDevice, g: ConvGeometry) -> Reading:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convnet.backends.cuda.capabilities import ASYNC_COPY_CAPABILITY
 from convnet.backends.cuda.device import CudaDevice
 
 STEP = 64  # bytes along K that are loaded at once: K_STEP of <convnet/tile.cuh>
+_SLAB, _SLAB_MORE = 16, 8  # rows, and numbers beyond a row's own: SLAB and SLAB_PITCH of <convnet/tile.cuh>
 _SPOT = 16  # bytes: Spot of loaders.cuh
 _LOADING = 16  # multiply-adds that take as long as loading one number from shared memory, in round figures
 
@@ -35,6 +37,11 @@ class Tile:
         return 32 * self.warps_m * self.warps_n
 
     @property
+    def slabs(self) -> int:
+        """Bytes in which the warps give out their sums, a slab of float32 to each."""
+        return self.warps_m * self.warps_n * _SLAB * (self.n // self.warps_n + _SLAB_MORE) * 4
+
+    @property
     def time(self) -> int:
         """What a step of K takes, relative to other tiles."""
         return self.m * self.n + _LOADING * (self.m + self.n)
@@ -56,7 +63,7 @@ def tiles(dev: CudaDevice) -> tuple[Tile, ...]:
 
 
 @dataclass(frozen=True)
-class Product:
+class GemmSize:
     """Matrix products of m x n numbers, `copies` of them. parts: whether K may be cut into parts to fill the card."""
 
     m: int
@@ -69,12 +76,12 @@ class Product:
         return ceil_div(self.m, tile.m) * ceil_div(self.n, tile.n) * self.copies
 
 
-def best(dev: CudaDevice, product: Product) -> Tile:
+def best(dev: CudaDevice, size: GemmSize) -> Tile:
     """The tile whose blocks take the shortest time, if each processor computes one after another."""
 
     def time(tile: Tile) -> float:
-        rounds = product.blocks(tile) / dev.processors
-        return tile.time * (rounds if product.parts else -(-rounds // 1))
+        rounds = size.blocks(tile) / dev.processors
+        return tile.time * (rounds if size.parts else -(-rounds // 1))
 
     return min(tiles(dev), key=time)
 
@@ -98,13 +105,13 @@ def defines(dev: CudaDevice, tile: Tile, reading: Reading) -> dict[str, int]:
 
 
 def shared(dev: CudaDevice, tile: Tile, a_inside: bool, b_inside: bool, spots: int) -> int:
-    """Bytes of dynamic shared memory: `spots`, and the stages of both operands as <convnet/tile.cuh> lays them out.
+    """Bytes of dynamic shared memory: `spots`, and behind them first the stages of both operands, then the slabs.
 
-    a_inside, b_inside: whether K is contiguous in them.
+    Stages and slabs are as <convnet/tile.cuh> lays them out. a_inside, b_inside: whether K is contiguous in them.
     """
     size = dev.activations.itemsize
     stage = _operand(tile.m, a_inside, size) + _operand(tile.n, b_inside, size)
-    return _stages(dev, tile) * stage + _SPOT * spots
+    return max(_stages(dev, tile) * stage, tile.slabs) + _SPOT * spots
 
 
 def ceil_div(size: int, by: int) -> int:
@@ -114,7 +121,7 @@ def ceil_div(size: int, by: int) -> int:
 
 def _stages(dev: CudaDevice, tile: Tile) -> int:
     """The tile's stages; two where copies are not asynchronous and more would only take memory."""
-    return tile.stages if dev.capability >= 80 else 2
+    return tile.stages if dev.capability >= ASYNC_COPY_CAPABILITY else 2
 
 
 def _operand(outer: int, inside: bool, size: int) -> int:

@@ -6,19 +6,18 @@ filters are single pixels, one for each pixel of the image, the image is that ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from convnet.backends import WORKSPACE
 from convnet.backends.cuda.cublas import Operand
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import span
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cuda_geometry import pack
-
-MATRIX = 256 << 20  # bytes that a matrix may take, unless one case needs more
 
 _SOURCE = Path(__file__).with_name("im2col.cu")
 _MOST = (1 << 31) - (1 << 10)  # what kernels count stays below this, threads to spare included
@@ -38,7 +37,7 @@ def columns(g: ConvGeometry) -> int:
 
 def chunks(g: ConvGeometry, cases: int, dtype: np.dtype[Any]) -> Iterator[tuple[int, int]]:
     """The first case and the number of cases of each chunk, whose matrix is in this type."""
-    most = min(MATRIX // dtype.itemsize // (g.modules * columns(g)), _MOST // g.maps.features)
+    most = min(WORKSPACE // dtype.itemsize // (g.modules * columns(g)), _MOST // g.maps.features)
     count = cases if _is_matrix(g) else max(1, min(cases, most))
     for start in range(0, cases, count):
         yield start, min(count, cases - start)
@@ -80,16 +79,6 @@ def scatter(
 def tail(array: GPUArray, start: int) -> GPUArray:
     """The numbers of an array from number `start` on."""
     return GPUArray((array.size - start,), array.dtype, base=array, gpudata=array.ptr + start * array.dtype.itemsize)
-
-
-def in_turn(launches: Sequence[Launch]) -> Launch:
-    """One launch of several."""
-
-    def launch() -> None:
-        for each in launches:
-            each()
-
-    return launch
 
 
 def _is_matrix(g: ConvGeometry) -> bool:

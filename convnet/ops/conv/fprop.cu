@@ -5,7 +5,7 @@
 
 #include "loaders.cuh"
 
-using P = Product<true, false>;
+using Results = WarpTile<true, false>;
 
 // v = f(v). The neurons that most layers have are written out for each number; the others are in one loop, because they
 // are long.
@@ -46,23 +46,23 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) fprop(
     __syncthreads();
 
     const Taps taps = image_taps(g);
-    LoadTaps<P::A, VEC_A> load_x(x + block.group * channels, spots, taps);
+    LoadTaps<Results::A, VEC_A> load_x(x + block.group * channels, spots, taps);
     load_x.row_stride = static_cast<long long>(g.width) * g.channels;
     load_x.column_stride = load_x.x_step = g.channels;
     load_x.y_step = 1;
     load_x.height = g.height;
     load_x.line = g.width * g.channels;
-    P product;
+    Results results;
     if constexpr (LINES) {
-        LoadLines<P::B, VEC_B> load_w(w + first_filter, taps, filters - first_column, g.filters);
-        multiply(product, load_x, load_w, taps.steps(), shared_tiles);
+        LoadLines<Results::B, VEC_B> load_w(w + first_filter, taps, filters - first_column, g.filters);
+        multiply(results, load_x, load_w, taps.steps(), shared_tiles);
     } else {
-        LoadRows<P::B, VEC_B> load_w(w + first_filter, taps.places(), filters - first_column, g.filters);
-        multiply(product, load_x, load_w, taps.steps(), shared_tiles);
+        LoadRows<Results::B, VEC_B> load_w(w + first_filter, taps.places(), filters - first_column, g.filters);
+        multiply(results, load_x, load_w, taps.steps(), shared_tiles);
     }
 
     const bool packed = g.filters % PACK == 0 && filters % PACK == 0;
-    give_out<PACK>(product, shared_tiles, [&](int row, int column, float(&values)[PACK]) {
+    give_out<PACK>(results, shared_tiles, [&](int row, int column, float(&values)[PACK]) {
         const Digits module = positions.at(row);
         if (module.high >= g.cases) return;
         const int filter = first_filter + column, left = filters - first_column - column;

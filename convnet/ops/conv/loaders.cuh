@@ -119,29 +119,28 @@ struct LoadRows {
 template <class T, int VEC>
 struct LoadLines {
     using C = Chunks<T, VEC>;
-    const act* source;  // at the block's first filter, and this thread's column
-    Taps taps;
-    Digits tap, pass_step, step;
+    const act* source;      // at the block's first filter, and this thread's column
+    int rows, run, padded;  // lines of a filter, numbers of one, and its places along K
+    int line, place;        // of this thread's first row of the next step
     int width;
     bool valid;
 
     __device__ __forceinline__ LoadLines(const act* source, const Taps& taps, int columns, int width)
-        : source(source + C::column()), taps(taps), tap(C::row(0), taps.radix()),
-          pass_step(C::PER_PASS, taps.radix()), step(K_STEP, taps.radix()), width(width),
-          valid(C::column() < columns) {}
+        : source(source + C::column()), rows(taps.rows), run(taps.run), padded(taps.padded), line(C::row(0) / padded),
+          place(C::row(0) % padded), width(width), valid(C::column() < columns) {}
 
     __device__ __forceinline__ void load(act* tile) {
-        Digits here = tap;
+        int y = line, x = place;
 #pragma unroll
         for (int pass = 0; pass < C::PASSES; ++pass) {
             if (C::mine(pass)) {
-                const bool inside = valid && here.high < taps.rows && here.low < taps.run;
-                const long long row = here.high * taps.run + here.low;
-                copy<VEC>(tile + C::row(pass) * T::PITCH + C::column(), source + row * width, inside);
+                const long long row = y * run + x;
+                copy<VEC>(tile + C::row(pass) * T::PITCH + C::column(), source + row * width,
+                          valid && y < rows && x < run);
             }
-            here.add(pass_step, taps.radix());
+            for (x += C::PER_PASS; x >= padded; x -= padded) ++y;
         }
-        tap.add(step, taps.radix());
+        for (place += K_STEP; place >= padded; place -= padded) ++line;
     }
 };
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from convnet.backends.cuda.cublas import Matrices, Operand, gemm_strided_batched
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
+from convnet.backends.cuda.launches import in_turn
 from convnet.errors import ConvnetError
 from convnet.ops.bias.cuda_neuron import add_bias_apply_neuron
 from convnet.ops.conv.cuda_geometry import check_shapes
-from convnet.ops.conv.cuda_windows import chunks, columns, fits, gather, groups, in_turn, scatter, tail
+from convnet.ops.conv.cuda_windows import chunks, columns, fits, gather, groups, scatter, tail
 from convnet.ops.local import LocalGeometry
 from convnet.ops.local.order import weights_from_memory, weights_to_memory
 from convnet.ops.neuron import IDENT, NeuronFunction

@@ -61,6 +61,8 @@ class NeuronFunction:
     def __post_init__(self) -> None:
         if self.name not in _PARAMETERS:
             raise ValueError(f"unknown neuron '{self.name}'")
+        for parameter in ("a", "b"):  # kernels tell whole numbers from others
+            object.__setattr__(self, parameter, float(getattr(self, parameter)))
 
     @property
     def code(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from convnet.backends.cuda.device import THREADS, CudaDevice, GPUArray, Launch
+from convnet.backends.cuda.launches import in_turn
 
 Array = np.ndarray[Any, Any]
 
@@ -42,12 +43,7 @@ def momentum(
             steps = _steps(rates[first : first + _SEGMENTS])
             table = _uploaded(dev, blocks)
             launches.append(dev.call(kernel, (len(blocks),), (THREADS,), steps, table, w, inc, g, operands))
-
-    def launch() -> None:
-        for one in launches:
-            one()
-
-    return launch
+    return in_turn(launches)
 
 
 def _blocks(offsets: Array) -> Array:

@@ -6,7 +6,7 @@
 
 // 4 x 8 lanes, each with some rows and columns of the warp's part.
 template <bool A_INSIDE, bool B_INSIDE>
-struct Product {
+struct WarpTile {
     using A = Operand<TILE_M, A_INSIDE>;
     using B = Operand<TILE_N, B_INSIDE>;
     static constexpr int ROWS = WARP_M / 4, COLUMNS = WARP_N / 8;

@@ -6,7 +6,7 @@
 
 // Tensor cores: 16 x 8 results of a warp at a time, 32 bytes deep along K.
 template <bool A_INSIDE, bool B_INSIDE>
-struct Product {
+struct WarpTile {
     using A = Operand<TILE_M, A_INSIDE>;
     using B = Operand<TILE_N, B_INSIDE>;
     static constexpr int ROWS = WARP_M / 16, COLUMNS = WARP_N / 8, DEPTH = 2 * PACK;

@@ -25,10 +25,10 @@ __device__ __forceinline__ void copy_some(act* to, const act* from, bool valid, 
     }
 }
 
-// product += A B over `steps` steps of K. A loader's load(tile) copies its operand of the next step into shared memory.
-template <class Product, class LoadA, class LoadB>
-__device__ __forceinline__ void multiply(Product& product, LoadA& a, LoadB& b, int steps, act* memory) {
-    constexpr int A = Product::A::SIZE, STAGE = A + Product::B::SIZE;
+// results += A B over `steps` steps of K. A loader's load(tile) copies its operand of the next step into shared memory.
+template <class Results, class LoadA, class LoadB>
+__device__ __forceinline__ void multiply(Results& results, LoadA& a, LoadB& b, int steps, act* memory) {
+    constexpr int A = Results::A::SIZE, STAGE = A + Results::B::SIZE;
 #pragma unroll
     for (int stage = 0; stage < STAGES - 1; ++stage) {
         if (stage < steps) {
@@ -46,7 +46,7 @@ __device__ __forceinline__ void multiply(Product& product, LoadA& a, LoadB& b, i
             b.load(memory + next * STAGE + A);
         }
         ptx::cp_async_commit();
-        product.step(memory + present * STAGE, memory + present * STAGE + A);
+        results.step(memory + present * STAGE, memory + present * STAGE + A);
         present = present + 1 == STAGES ? 0 : present + 1;
         next = next + 1 == STAGES ? 0 : next + 1;
     }

@@ -10,14 +10,14 @@
 
 // Calls store(row, column, values) for each WIDTH neighbouring results of the block's tile, after the last step. They
 // go through shared memory, so that global memory is written in whole pieces.
-template <int WIDTH, class P, class Store>
-__device__ __forceinline__ void give_out(const P& product, void* memory, Store store) {
+template <int WIDTH, class Results, class Store>
+__device__ __forceinline__ void give_out(const Results& results, void* memory, Store store) {
     constexpr int PIECES = WARP_N / WIDTH;
     float* slab = static_cast<float*>(memory) + threadIdx.x / 32 * SLAB * SLAB_PITCH;
     __syncthreads();  // the last step has been read by all
 #pragma unroll
     for (int number = 0; number < WARP_M / SLAB; ++number) {
-        product.give(number, slab);
+        results.give(number, slab);
         __syncwarp();
 #pragma unroll 1
         for (int piece = lane(); piece < SLAB * PIECES; piece += 32) {

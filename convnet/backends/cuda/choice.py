@@ -1,70 +1,69 @@
 """Which of several ways to compute a step on a GPU is the fastest: timed once, and remembered.
 
-A choice holds for one card, precision, operation, shapes, and content of the kernels. It is kept in a file of its own
-in the user's cache.
+A choice holds for one kind of card, precision, operation, shapes, and content of the kernels. It is kept in a file of
+its own in the cache.
+
+Ways add up in different orders, so that their results differ in the last bits. The same work on the same kind of card
+gives the same bits as long as the same choices are taken. Within a process they always are. Another process may choose
+otherwise
+
+- if the cache was cleared, or cannot be written to: it times again, and of two ways nearly as fast, either may win;
+- if a process lacked the memory to time any way: it goes by rule to its end, and writes nothing down. Where it lacked
+  the memory for some ways only, the fastest of the others is written down like any choice.
+
+A device opened with tune=False goes by rule, the same at any time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pycuda.driver as cuda
 
-from convnet.backends.cuda.compiler import INCLUDE
+from convnet.backends.cuda import cache
+from convnet.backends.cuda.compiler import headers
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch, Workspace
 from convnet.errors import DeviceMemoryError
 
 Prepare = Callable[..., Launch]  # takes the arrays
 
 _REPEATS = 5
-_known: dict[str, str] = {}
+_known: dict[str, str] = {}  # what this process has chosen; never another one again
 
 
 def choose(
     dev: CudaDevice, what: Sequence[Any], candidates: Mapping[str, Prepare], arrays: Sequence[GPUArray | None], *,
     by_rule: str, sources: Iterable[Path],
 ) -> Launch:  # fmt: skip
-    """The launch of the fastest candidate, or, where nothing is to be timed, of the one `by_rule`.
+    """The launch of the fastest candidate; of the one `by_rule` if the device is not to be tuned or lacks the memory.
 
     what: names the operation, its geometry and its options. arrays: the arguments of candidates; they are timed on
     others of the same shapes. sources: the kernels, whose change makes old choices void.
     """
-    name = _fastest(dev, what, candidates, arrays, sources) if dev.tune and len(candidates) > 1 else None
-    return candidates[name or by_rule](*arrays)
+    if not dev.tune or len(candidates) == 1:
+        return candidates[by_rule](*arrays)
+    shapes = [array is not None and (array.shape, str(array.dtype)) for array in arrays]
+    content = cache.digest("", [*sorted(sources), *headers()])
+    key = repr((dev.name, dev.processors, dev.precision, *what, shapes, sorted(candidates), content))
+    if key not in _known:
+        _known[key] = _kept(key, candidates) or _fastest(dev, key, candidates, arrays) or by_rule
+    return candidates[_known[key]](*arrays)
 
 
 def _fastest(
-    dev: CudaDevice, what: Sequence[Any], candidates: Mapping[str, Prepare], arrays: Sequence[GPUArray | None],
-    sources: Iterable[Path],
-) -> str | None:  # fmt: skip
-    """The name of the fastest candidate, from memory, from disk or by timing; None if there is no room to time any."""
-    shapes = [array is not None and (array.shape, str(array.dtype)) for array in arrays]
-    key = repr((dev.name, dev.processors, dev.precision, *what, shapes, sorted(candidates), digest(sources)))
-    name = _known.get(key) or _read(key)
-    if name is None or name not in candidates:
-        times = _time_all(dev, candidates, arrays)
-        if not times:
-            return None
-        name = min(times, key=lambda each: times[each])
-        _write(key, name, times)
-    _known[key] = name
+    dev: CudaDevice, key: str, candidates: Mapping[str, Prepare], arrays: Sequence[GPUArray | None]
+) -> str | None:
+    """The name of the fastest candidate, which is then kept on disk; None if there is no memory to time any."""
+    times = _time_all(dev, candidates, arrays)
+    if not times:
+        return None
+    name = min(times, key=lambda each: times[each])
+    _keep(key, name, times)
     return name
-
-
-def digest(sources: Iterable[Path]) -> str:
-    """Stands for the content of kernels and of all headers."""
-    content = hashlib.sha256()
-    for file in [*sorted(sources), *sorted(INCLUDE.glob("**/*.cuh"))]:
-        content.update(file.read_bytes())
-    return content.hexdigest()[:16]
 
 
 def _time_all(
@@ -103,28 +102,23 @@ def _time(dev: CudaDevice, launch: Launch) -> float | None:
 
 
 def _file(key: str) -> Path:
-    folder = Path(platformdirs.user_cache_dir("convnet")) / "cuda"
-    return folder / f"choice-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+    return cache.folder() / f"choice-{cache.digest(key)}.json"
 
 
-def _read(key: str) -> str | None:
-    """The name of a choice made before; None if there is none or its file is broken."""
+def _kept(key: str, candidates: Mapping[str, Prepare]) -> str | None:
+    """The name of a candidate chosen before; None if there is none or its file is broken."""
     try:
         held = json.loads(_file(key).read_text())
     except (OSError, ValueError):
         return None
     name = held.get("choice") if isinstance(held, dict) and held.get("key") == key else None
-    return name if isinstance(name, str) else None
+    return name if isinstance(name, str) and name in candidates else None
 
 
-def _write(key: str, name: str, times: Mapping[str, float]) -> None:
-    """Keep a choice; written aside, so that nobody reads half of it. Where nothing can be kept, it is made again."""
-    target = _file(key)
+def _keep(key: str, name: str, times: Mapping[str, float]) -> None:
+    """Write a choice down. Where nothing can be written, the next process chooses anew."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=target.stem)
-        with os.fdopen(handle, "w") as file:
-            json.dump({"key": key, "choice": name, "milliseconds": times}, file, indent=1)
-        os.replace(aside, target)
+        with cache.written_aside(_file(key)) as aside:
+            aside.write_text(json.dumps({"key": key, "choice": name, "milliseconds": times}, indent=1))
     except OSError:
         return
