@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gpu_recorder import Gemm, KernelSource, Launched, Recorded
 from gpu_resources import Resources
+from gpu_steps import operations
 
 from convnet.ops.conv import ConvGeometry
 
@@ -88,23 +89,15 @@ def count(
     recorded: Recorded, found: Mapping[KernelSource, Resources], card: Card, precision: str, cases: int
 ) -> StepCount:
     """Count a step of `cases` cases; `found`: what its kernels need."""
-    operations = step_operations(recorded, cases)
+    flop = operations(recorded.step, cases)
     launches = []
     for launch in recorded.launches:
         if isinstance(launch, Gemm):
             launches.append(_of_cublas(launch, card, precision))
         else:
-            launches.append(_of_kernel(launch, recorded, found[launch.kernel], card, precision, operations))
-    bound = max(operations / card.peak(precision), recorded.size / card.bytes)
-    return StepCount(recorded, operations, bound, tuple(launches))
-
-
-def step_operations(recorded: Recorded, cases: int) -> int:
-    """Additions and multiplications of a step's matrix products; 0 if it has none."""
-    if recorded.step.operation in CONVOLUTIONS:
-        g = _geometry(recorded)
-        return 2 * cases * g.modules * g.rows * g.filters
-    return sum(launch.operations for launch in recorded.launches if isinstance(launch, Gemm))
+            launches.append(_of_kernel(launch, recorded, found[launch.kernel], card, precision, flop))
+    bound = max(flop / card.peak(precision), recorded.size / card.bytes)
+    return StepCount(recorded, flop, bound, tuple(launches))
 
 
 def _of_cublas(gemm: Gemm, card: Card, precision: str) -> LaunchCount:
@@ -112,14 +105,14 @@ def _of_cublas(gemm: Gemm, card: Card, precision: str) -> LaunchCount:
 
 
 def _of_kernel(
-    launch: Launched, recorded: Recorded, own: Resources, card: Card, precision: str, operations: int
+    launch: Launched, recorded: Recorded, own: Resources, card: Card, precision: str, flop: int
 ) -> LaunchCount:
     resident = own.resident(launch.threads, launch.shared)
     waves = launch.blocks / (card.processors * resident)
     size, compute, useful = moved(launch, recorded.target), 0.0, None
     if launch.kernel.name == recorded.step.operation.removeprefix("conv."):
         steps, of_step = _tile_steps(launch, _geometry(recorded))
-        useful = operations / (launch.blocks * steps * of_step)
+        useful = flop / (launch.blocks * steps * of_step)
         # Blocks of one multiprocessor share its rate, so that only whole rounds of all multiprocessors count.
         rounds = -(-launch.blocks // card.processors)
         share = card.fma_share if precision == "fp32" else card.mma_share

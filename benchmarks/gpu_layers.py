@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
+from gpu_steps import operations, tensor_bytes
 from gpu_timing import CudaMarks
 
 from convnet.backends.cuda.cublas import gemm
 from convnet.backends.cuda.device import CudaDevice
 from convnet.graph.layer_graph import LayerGraph
 from convnet.net import ConvNet
-from convnet.ops.conv import ConvGeometry
 from convnet.plan.step import Step
 
 REPEATS = 20
@@ -53,28 +52,6 @@ def layers(graph: LayerGraph, data: list[Any], device: CudaDevice, ceiling: dict
 
 
 def _rate(step: Step, mini: int, net: ConvNet, ms: float) -> tuple[float, str]:
-    flop = _operations(step, mini)
-    if flop:
+    if flop := operations(step, mini):
         return flop / ms / 1e9, "TFLOP/s"
-    # Each tensor once: those that are added to are read and written.
-    types = net.bound.plan.types
-    size = sum(math.prod(t.array_shape(mini)) * types.of(t.memory).itemsize for t in step.tensors())
-    again = step.arguments[-1] if step.parameters.get("accumulate") else None
-    if step.operation == "update.momentum":
-        size = 5 * net.store.layout.size * types.weights.itemsize
-    elif again is not None and hasattr(again, "memory"):
-        size += math.prod(again.array_shape(mini)) * types.of(again.memory).itemsize
-    return size / ms / 1e6, "GB/s"
-
-
-def _operations(step: Step, mini: int) -> int:
-    """Additions and multiplications of a matrix product; 0 for other operations."""
-    name = step.operation.partition(".")[0]
-    if name in ("conv", "local"):
-        values = (*step.arguments, *step.parameters.values())
-        geometry = next(value for value in values if isinstance(value, ConvGeometry))
-        return 2 * mini * geometry.modules * geometry.rows * geometry.filters
-    if name == "matmul":
-        weights = next(t for t in step.tensors() if not t.memory.per_case and len(t.array_shape(mini)) == 2)
-        return 2 * mini * math.prod(weights.array_shape(mini))
-    return 0
+    return tensor_bytes(step, net.bound, mini) / ms / 1e6, "GB/s"

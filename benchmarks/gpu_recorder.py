@@ -14,6 +14,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from gpu_standin import GPUArray
+from gpu_steps import added_to, tensor_bytes
 
 from convnet.backends.cuda.cublas import Matrices
 from convnet.backends.cuda.device import CudaDevice, Workspace
@@ -22,11 +23,8 @@ from convnet.ops.dropout import Counter
 from convnet.plan.bind import BoundPlan
 from convnet.plan.build import build_plan
 from convnet.plan.step import Step
-from convnet.tensor import Tensor
 from convnet.weights.layout import ParameterLayout
 from convnet.weights.store import WeightStore
-
-_UPDATED = {"update.momentum": 2, "update.wball": 1}  # arguments, the first ones, that are read and written
 
 
 @dataclass(frozen=True)
@@ -182,21 +180,6 @@ def record(graph: LayerGraph, mini: int, precision: str, processors: int, capabi
     return found
 
 
-def tensor_bytes(step: Step, bound: BoundPlan, cases: int) -> int:
-    """Bytes of a step's tensors: each once, and what is both read and written twice."""
-    tensors, target = list(step.tensors()), _added_to(step)
-    updated = step.arguments[: _UPDATED.get(step.operation, 0)]
-    return sum(bound.array(tensor, cases).nbytes for tensor in (*tensors, *updated, *([target] if target else ())))
-
-
-def _added_to(step: Step) -> Tensor | None:
-    """The tensor that a step adds to: `y`, or the last one of its arguments; None if it overwrites."""
-    if not step.parameters.get("accumulate"):
-        return None
-    found: Tensor = step.parameters.get("y") or [each for each in step.arguments if isinstance(each, Tensor)][-1]
-    return found
-
-
 def _target(step: Step, bound: BoundPlan, cases: int) -> int | None:
-    tensor = _added_to(step)
+    tensor = added_to(step)
     return bound.array(tensor, cases).ptr if tensor else None

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import contextlib
 import functools
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def cuda_device(request):
         if not gpus_usable():
             pytest.skip("no GPU that can be used: `convnet devices` tells why")
     return functools.cache(_open_cuda)
+
+
+@pytest.fixture
+def orders(request):
+    """Context managers: orders of threads and blocks other than the usual one, where the device can be told."""
+    if request.config.option.markexpr == "gpu":
+        return [contextlib.nullcontext()]
+    from tests.virtual_gpu import controls
+
+    return [controls.orders(order, order) for order in (controls.Order.DESCENDING, controls.Order.SHUFFLED)]
 
 
 def _open_cuda(precision):

@@ -36,10 +36,10 @@ class EltwiseSum(EltwiseLayer):
         return float(self.values["coeffs"][index] if learning is None else learning)
 
     def fprop(self, plan: Emitter, *, training: bool) -> None:
-        """One pass for each input."""
-        for index in range(len(self.inputs)):
-            plan.emit("eltwise.scale", plan.input(index, self.shape.maps), plan.output(),
-                      coeff=self._coefficient(index), accumulate=index > 0)  # fmt: skip
+        """One pass over all inputs."""
+        inputs = range(len(self.inputs))
+        plan.emit("eltwise.fprop_sum", [plan.input(i, self.shape.maps) for i in inputs], plan.output(),
+                  coeffs=[self._coefficient(i) for i in inputs])  # fmt: skip
 
     def bprop(self, plan: Emitter) -> None:
         """Each input receives the gradient times its coefficient."""

@@ -122,6 +122,7 @@ CALLS: dict[str, Callable[[Numbers], Arguments]] = {
     "conv.bprop_weights": lambda r: call(r(*X), r(*Y), r(27, 10), CONV, accumulate=True),
     "dropout.apply": lambda r: call(r(*X), r(*X), **KEEP, counter=Counter(8), accumulate=True),
     "eltwise.scale": lambda r: call(r(7, 9001), r(7, 9001), coeff=0.3, accumulate=True),
+    "eltwise.fprop_sum": lambda r: call([r(7, 9001), r(7, 9001), r(7, 9001)], r(7, 9001), coeffs=[0.3, -1.7, 0.9]),
     "eltwise.fprop_max": lambda r: call([r(7, 9001), r(7, 9001), r(7, 9001)], r(7, 9001)),
     "eltwise.bprop_max": lambda r: call(
         r(7, 9001), r(7, 9001).round(), r(7, 9001).round(), r(7, 9001), accumulate=True

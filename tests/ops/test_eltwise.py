@@ -32,6 +32,28 @@ def test_scale(run: Run, shape: tuple[int, ...], accumulate: bool) -> None:
     np.testing.assert_allclose(y.astype(np.float64), expected, rtol=tolerance, atol=min(tolerance, 1e-6))
 
 
+@pytest.mark.parametrize("inputs", [1, 2, 3, 4, 5, 9, 17])
+def test_fprop_sum(run: Run, shape: tuple[int, ...], inputs: int) -> None:
+    """Coefficients, products and sums are rounded; to bfloat16 only what is written."""
+    xs = [numbers(seed, shape, run.dtype) for seed in range(inputs)]
+    coeffs = [0.7 - 0.6 * k for k in range(inputs)]
+    y = np.full(shape, np.nan, run.dtype)
+    terms = [coeff * x.astype(np.float64) for coeff, x in zip(coeffs, xs, strict=True)]
+    run("eltwise.fprop_sum", xs, y, coeffs=coeffs)
+    additions = inputs * (2**-52 if run.dtype == np.float64 else 2**-23)
+    rounding = 2**-8 if run.dtype.name == "bfloat16" else 0
+    allowed = additions * sum(map(abs, terms)) + rounding * abs(sum(terms))
+    assert (abs(y.astype(np.float64) - sum(terms)) <= allowed).all()
+
+
+def test_sums_are_added_in_the_order_given(run_exact: Run) -> None:
+    """Also on a GPU: 2^60 swallows what is added to it."""
+    xs = [np.full((3, 5), value, run_exact.dtype) for value in (2.0**60, 1, -(2.0**60), 3)]
+    y = np.full((3, 5), np.nan, run_exact.dtype)
+    run_exact("eltwise.fprop_sum", xs, y, coeffs=[1.0] * 4)
+    assert (y == 3).all()
+
+
 @pytest.mark.parametrize("inputs", [2, 3, 5, 8, 9, 16])
 def test_fprop_max(run: Run, shape: tuple[int, ...], inputs: int) -> None:
     xs = [numbers(seed, shape, run.dtype) - run.dtype.type(2) for seed in range(inputs)]
@@ -71,6 +93,7 @@ def test_nothing_is_written_behind_the_end(run: Run, size: int) -> None:
         dev.upload(np.full(room, value), dev.array(block, 0, (room,), run.dtype))
     x, other = (dev.array(block, 0, (size,), run.dtype) for block in blocks)
     eltwise.scale(dev, x, x, coeff=2.0, accumulate=False)()
+    eltwise.fprop_sum(dev, [x, other], x, coeffs=[0.5, 0.25])()
     eltwise.fprop_max(dev, [x, other], x)()
     eltwise.bprop_max(dev, other, x, other, x, accumulate=True)()
     found = dev.download(dev.array(blocks[0], 0, (room,), run.dtype))
@@ -82,6 +105,10 @@ def test_arrays_that_do_not_fit(run: Run) -> None:
     x, y = np.zeros((3, 4), run.dtype), np.zeros((4, 3), run.dtype)
     with pytest.raises(ValueError, match="eltwise: expected arrays of one shape"):
         run("eltwise.scale", x, y, coeff=1.0, accumulate=False)
+    with pytest.raises(ValueError, match="eltwise: expected arrays of one shape"):
+        run("eltwise.fprop_sum", [x, x[:2]], x.copy(), coeffs=[1, 2])
+    with pytest.raises(ValueError, match="eltwise: 1 coefficients for 2 inputs"):
+        run("eltwise.fprop_sum", [x, x], x.copy(), coeffs=[1])
     with pytest.raises(ValueError, match="eltwise: expected arrays of one shape"):
         run("eltwise.fprop_max", [x, x[:2]], x.copy())
     with pytest.raises(ValueError, match="eltwise: expected arrays of one shape"):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
 
 from convnet import ops
 from convnet.backends import DeviceOptions, open_device
-from tests.virtual_gpu import controls
 
 from .conftest import Run
 from .test_contracts import CALLS, FUNCTIONS, HELPERS, arrays_of
@@ -23,14 +22,6 @@ PUBLIC = sorted(set(FUNCTIONS) - HELPERS)
 def cuda(cuda_device) -> Run:
     device = cuda_device("fp32")
     return Run(device, device.activations, "fp32")
-
-
-@pytest.fixture
-def orders(request: pytest.FixtureRequest) -> list[AbstractContextManager[None]]:
-    """Other orders of threads and blocks than the usual one, where the device is one that can be told."""
-    if request.config.option.markexpr == "gpu":
-        return [nullcontext()]
-    return [controls.orders(order, order) for order in (controls.Order.DESCENDING, controls.Order.SHUFFLED)]
 
 
 def results(run: Run, name: str) -> list[np.ndarray]:

@@ -195,7 +195,7 @@ def test_description(graph):
 
 
 def test_the_workspace_is_bounded(graph, monkeypatch):
-    monkeypatch.setattr(memory, "_WORKSPACE", 1234)
+    monkeypatch.setattr(memory, "WORKSPACE", 1234)
     assert net_memory(graph, 500, SmallDevice(0)).workspace == 1234
 
 

@@ -104,6 +104,16 @@ class CudaDevice:
         """The array of this shape and type that begins `offset` bytes into a block."""
         return GPUArray(shape, dtype, gpudata=int(block) + offset, base=block)
 
+    def table(self, values: Array) -> GPUArray:
+        """The numbers, in memory of their own on this device: constants of an operation.
+
+        Raises:
+            DeviceMemoryError: if there is no room for them.
+        """
+        array = self.array(self.allocate(values.nbytes), 0, values.shape, values.dtype)
+        self.upload(values, array)
+        return array
+
     def upload(self, source: Array, target: GPUArray) -> None:
         """Copy a host array into an array of this device, converting its type; waits until it is there."""
         self.activate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
@@ -13,6 +15,14 @@ _BLOCK = 4096  # elements: a few blocks fit into the first cache
 def scale(dev: CpuDevice, x: Array, y: Array, *, coeff: float, accumulate: bool) -> Launch:
     """y (+)= coeff * x."""
     return dev.parallel(_scale, _blocks(y), *_flat(x, y), coeff, accumulate)
+
+
+def fprop_sum(dev: CpuDevice, xs: list[Array], y: Array, *, coeffs: Sequence[float]) -> Launch:
+    """y = the sum of coeffs[i] * xs[i], added in the order given."""
+    if len(coeffs) != len(xs):
+        raise ValueError(f"eltwise: {len(coeffs)} coefficients for {len(xs)} inputs")
+    *inputs, target = _flat(*xs, y)
+    return dev.parallel(_fprop_sum, _blocks(y), tuple(inputs), target, np.array(coeffs, y.dtype))
 
 
 def fprop_max(dev: CpuDevice, xs: list[Array], y: Array) -> Launch:
@@ -50,10 +60,14 @@ def _scale(start: int, stop: int, x: Array, y: Array, coeff: float, accumulate: 
     """Items are blocks, here as below."""
     factor = y.dtype.type(coeff)
     for item in range(start, stop):
-        source, target = _block(x, item), _block(y, item)
-        for i in range(target.size):
-            value = factor * source[i]
-            target[i] = target[i] + value if accumulate else value
+        _add(factor, _block(x, item), _block(y, item), accumulate)
+
+
+@kernel
+def _fprop_sum(start: int, stop: int, xs: tuple[Array, ...], y: Array, coeffs: Array) -> None:
+    for item in range(start, stop):
+        for k in range(len(xs)):
+            _add(coeffs[k], _block(xs[k], item), _block(y, item), k > 0)
 
 
 @kernel
@@ -73,6 +87,14 @@ def _bprop_max(start: int, stop: int, dy: Array, x: Array, y: Array, dx: Array, 
 @kernel
 def _block(array: Array, item: int) -> Array:
     return array[item * _BLOCK : (item + 1) * _BLOCK]
+
+
+@kernel
+def _add(factor: float, x: Array, y: Array, accumulate: bool) -> None:
+    """y (+)= factor * x."""
+    for i in range(y.size):
+        value = factor * x[i]
+        y[i] = y[i] + value if accumulate else value
 
 
 @kernel

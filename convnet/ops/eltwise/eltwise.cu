@@ -21,6 +21,29 @@ extern "C" __global__ void scale(const act* x, act* y, long long size, float coe
         for (long long i = first; i < size; ++i) scale_span<1>(x + i, y + i, coeff, accumulate);
 }
 
+// y = the sum of coeffs[k] * xs[k], each number rounded once.
+template <int N>
+__device__ __forceinline__ void sum_span(
+    const act* const* xs, const float* coeffs, int inputs, act* y, long long first) {
+    float sum[N] = {}, v[N];
+#pragma unroll 4
+    for (int k = 0; k < inputs; ++k) {
+        load_span<N>(xs[k] + first, v);
+#pragma unroll
+        for (int i = 0; i < N; ++i) sum[i] += coeffs[k] * v[i];
+    }
+    store_span<N>(y + first, sum);
+}
+
+extern "C" __global__ void fprop_sum(
+    const act* const* xs, const float* coeffs, int inputs, act* y, long long size) {
+    const long long first = own_pack();
+    if (first + PACK <= size)
+        sum_span<PACK>(xs, coeffs, inputs, y, first);
+    else
+        for (long long i = first; i < size; ++i) sum_span<1>(xs, coeffs, inputs, y, i);
+}
+
 constexpr int INPUTS = 8;  // as in cuda.py; those that there are come first
 
 struct Inputs {

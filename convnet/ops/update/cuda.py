@@ -41,7 +41,7 @@ def momentum(
         blocks = _blocks(offsets[first : first + _SEGMENTS])
         if len(blocks):
             steps = _steps(rates[first : first + _SEGMENTS])
-            table = _uploaded(dev, blocks)
+            table = dev.table(blocks)
             launches.append(dev.call(kernel, (len(blocks),), (THREADS,), steps, table, w, inc, g, operands))
     return in_turn(launches)
 
@@ -66,12 +66,6 @@ def _steps(rates: Array) -> Callable[[], bytes]:
         return steps.tobytes()
 
     return current
-
-
-def _uploaded(dev: CudaDevice, values: Array) -> GPUArray:
-    array = dev.array(dev.allocate(values.nbytes), 0, values.shape, values.dtype)
-    dev.upload(values, array)
-    return array
 
 
 def wball(
