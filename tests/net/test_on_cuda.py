@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from convnet.backends import PRECISIONS, DeviceOptions
+from convnet.backends.cuda import toolkit
+from convnet.errors import ConvnetError
 from convnet.net import ConvNet
 from convnet.training.checkpoint import Checkpoint, newest
 from convnet.training.runs import continued_run
@@ -249,3 +251,12 @@ def test_a_net_that_is_gone_leaves_nothing_on_the_device(cuda_device, request):
     with controls.no_leaks():
         work()
         gc.collect()
+
+
+def test_without_a_compiler_nothing_is_left_behind(tmp_path, cuda_device, monkeypatch):
+    cuda_device("fp32")
+    place = Place(tmp_path)
+    monkeypatch.setattr(toolkit, "find_nvcc", lambda: None)
+    with pytest.raises(ConvnetError, match="nvcc, which was not found; install it with: pip install nvidia-cuda-nvcc"):
+        place.start(device=DeviceOptions("cuda", tune=False))
+    assert not place.runs.exists()
