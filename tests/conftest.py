@@ -67,6 +67,12 @@ def _open_cuda(precision):
     return open_device(DeviceOptions("cuda", precision=precision, tune=False))
 
 
+def pytest_itemcollected(item):
+    """The virtual GPU's own tests bear its marker."""
+    if "virtual_gpu" in item.path.parts:
+        item.add_marker("virtual_gpu")
+
+
 def pytest_collection_finish(session):
     """Put the virtual GPU into the driver's place before a real driver is loaded, where tests are going to use it."""
     if session.config.option.markexpr == "gpu" or not any(map(_wants_gpu, session.items)):
@@ -112,4 +118,4 @@ def _no_virtual_gpu_unless_asked(request):
 
 
 def _wants_gpu(item):
-    return item.get_closest_marker("gpu") is not None or "virtual_gpu" in item.path.parts
+    return item.get_closest_marker("gpu") is not None or item.get_closest_marker("virtual_gpu") is not None

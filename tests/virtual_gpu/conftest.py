@@ -1,5 +1,6 @@
 """What the virtual GPU's own tests share."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def compile_kernels(drv):
     kept = {}
 
     def compiled(name, **macros):
-        key = (name, tuple(sorted(macros.items())))
+        key = (name, tuple(sorted(macros.items())), os.environ.get("VIRTUAL_GPU_RACES"))
         if key not in kept:
             kept[key] = pycuda_compile(
                 (HERE / "kernels" / name).read_text(),

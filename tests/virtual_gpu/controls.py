@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from functools import cache
 from typing import Any, NamedTuple
+from unittest import mock
 
 from tests.virtual_gpu.activation import start
 
@@ -47,6 +49,14 @@ def immediate() -> Iterator[None]:
 def lenient_barriers() -> Iterator[None]:
     """Lets __syncthreads wait for those threads only that have not returned."""
     with _setting("strict_barriers", 0):
+        yield
+
+
+@contextmanager
+def races() -> Iterator[None]:
+    """Looks for data races in kernels that are compiled and run within it; PyCUDA keeps none of them on disk."""
+    # The setting first: the driver looks at the environment when it is asked for the first time.
+    with _setting("races", 1), mock.patch.dict(os.environ, VIRTUAL_GPU_RACES="1", PYCUDA_DISABLE_CACHE="1"):
         yield
 
 

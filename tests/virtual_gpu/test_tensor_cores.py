@@ -76,9 +76,7 @@ def test_bf16_through_ldmatrix(module, ga, rng, order):
     columns[:8] = b.T
     d = ga.empty((16, 8), np.float32)
     with controls.orders(order):
-        module.get_function("product_bf16")(
-            ga.to_gpu(a.view(np.uint16)), ga.to_gpu(columns.view(np.uint16)), d, **WARP
-        )
+        module.get_function("product_bf16")(ga.to_gpu(a.view(np.uint16)), ga.to_gpu(columns.view(np.uint16)), d, **WARP)
         seen = d.get()
     wide = [x.astype(np.float64) for x in (a, b)]
     # Products of bfloat16 numbers are exact in float32: the error is that of 16 additions.

@@ -7,6 +7,7 @@
 #include "faults.hpp"
 #include "limits.hpp"
 #include "module.hpp"
+#include "source_lines.hpp"
 #include "statistics.hpp"
 
 using namespace virtual_gpu;
@@ -114,6 +115,8 @@ CUresult error_of(Failure failure) {
 
 CUresult report(const Function& function, const std::string& place, const Fault& fault) {
     last_fault() = "kernel \"" + function.name + "\"" + (place.empty() ? "" : " " + place) + ": " + fault.message;
+    const std::string lines = source_lines(*function.module, fault.code);
+    if (!lines.empty()) last_fault() += ", at " + lines;
     std::fprintf(stderr, "virtual GPU: %s\n", last_fault().c_str());
     return error_of(fault.failure);
 }

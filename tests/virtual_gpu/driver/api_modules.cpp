@@ -11,6 +11,7 @@
 #include "api.hpp"
 #include "limits.hpp"
 #include "module.hpp"
+#include "races.hpp"
 
 using namespace virtual_gpu;
 
@@ -19,6 +20,7 @@ namespace virtual_gpu {
 Module::~Module() {
     for (const std::uintptr_t address : globals) memory().remove(address);
     dlclose(library);
+    if (image >= 0) close(image);
 }
 
 int Function::max_threads() const { return kernel->max_threads != 0 ? static_cast<int>(kernel->max_threads) : 1024; }
@@ -37,16 +39,17 @@ std::size_t image_bytes(const void* image) {
 }
 
 // The dynamic linker loads files only, and the same name only once: the image becomes a file for a moment.
-void* load(const void* image, std::size_t bytes) {
+Module* load(Context* context, const void* image, std::size_t bytes) {
     const char* folder = std::getenv("TMPDIR");
     std::string path = std::string(folder != nullptr ? folder : "/tmp") + "/virtual-gpu-XXXXXX";
     const int file = mkstemp(path.data());
     if (file < 0) return nullptr;
     const bool written = write(file, image, bytes) == static_cast<ssize_t>(bytes);
-    close(file);
     void* library = written ? dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
     unlink(path.c_str());
-    return library;
+    const bool keep = library != nullptr && races().enabled;
+    if (!keep) close(file);
+    return library != nullptr ? new Module(context, library, keep ? file : -1) : nullptr;
 }
 
 CUresult load_module(CUmodule* handle, const void* image) {
@@ -56,12 +59,11 @@ CUresult load_module(CUmodule* handle, const void* image) {
         std::fprintf(stderr, "virtual GPU: this module was not made by the virtual GPU's nvcc\n");
         return CUDA_ERROR_NO_BINARY_FOR_GPU;
     }
-    void* library = load(image, bytes);
-    if (library == nullptr) {
+    Module* module = load(context, image, bytes);
+    if (module == nullptr) {
         std::fprintf(stderr, "virtual GPU: %s\n", dlerror());
         return CUDA_ERROR_INVALID_IMAGE;
     }
-    auto* module = new Module(context, library);
     context->modules.insert(module);
     *handle = reinterpret_cast<CUmodule>(module);
     return CUDA_SUCCESS;

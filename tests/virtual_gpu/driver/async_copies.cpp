@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "races.hpp"
 #include "scheduler.hpp"
 
 namespace virtual_gpu {
@@ -9,6 +10,10 @@ namespace virtual_gpu {
 namespace {
 
 void make(const Copy& copy) {
+    if (races().enabled) {
+        if (copy.valid) races().access(copy.global, copy.bytes, AccessKind::read, copy.place);
+        races().end_copy(copy.shared, copy.bytes, copy.asked, copy.place);
+    }
     if (copy.valid) std::memcpy(copy.shared, copy.global, copy.bytes);
     else std::memset(copy.shared, 0, copy.bytes);
 }
@@ -27,8 +32,14 @@ void async_copy(void* shared, const void* global, unsigned bytes, bool valid) {
     if (reinterpret_cast<std::uintptr_t>(global) % bytes != 0)
         scheduler().fail(Failure::misaligned_address, "cp.async: an address in global memory is misaligned");
     if (valid) touch(global, bytes);
+    const void* place = __builtin_return_address(0);
+    if (races().enabled) {
+        // The copy may be made at any time from now on.
+        if (valid) races().access(global, bytes, AccessKind::read, place);
+        races().access(shared, bytes, AccessKind::write, place);
+    }
     Thread& thread = scheduler().current();
-    thread.copies.push_back({shared, global, bytes, valid, thread.committed_groups});
+    thread.copies.push_back({shared, global, bytes, valid, thread.committed_groups, races().epoch(), place});
 }
 
 void async_commit() { scheduler().current().committed_groups++; }

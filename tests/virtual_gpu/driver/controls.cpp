@@ -5,6 +5,7 @@
 
 #include "context.hpp"
 #include "module.hpp"
+#include "races.hpp"
 #include "scheduler.hpp"
 #include "statistics.hpp"
 
@@ -110,6 +111,11 @@ unsigned virtual_gpu_set_seed(unsigned seed) {
 int virtual_gpu_set_strict_barriers(int strict) {
     Lock lock;
     return std::exchange(scheduler().strict_barriers, strict != 0);
+}
+
+int virtual_gpu_set_races(int enabled) {
+    Lock lock;
+    return std::exchange(races().enabled, enabled != 0);
 }
 
 // How many operations wait in queues.

@@ -29,6 +29,10 @@ public:
     // Forgets what the stack holds: the next switch to it starts the body anew.
     void reset();
     bool guards(const void* address) const;
+    bool holds(const void* address) const {
+        auto* byte = static_cast<const std::byte*>(address);
+        return byte >= mapping_ && byte < mapping_ + guard_bytes + stack_bytes;
+    }
 
     void* stack_pointer = nullptr;
 

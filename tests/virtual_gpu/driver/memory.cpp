@@ -85,6 +85,13 @@ const Allocation* Memory::find(std::uintptr_t address, std::size_t bytes) const 
     return offset <= candidate.size && bytes <= candidate.size - offset ? &candidate : nullptr;
 }
 
+bool Memory::overlaps(std::uintptr_t first, std::uintptr_t last) const {
+    const auto behind = allocations_.lower_bound(last);
+    if (behind == allocations_.begin()) return false;
+    const Allocation& candidate = std::prev(behind)->second;
+    return candidate.address + candidate.size > first;
+}
+
 bool Memory::pinned(const void* address, std::size_t bytes) const {
     const Allocation* found = find(address, bytes);
     return found != nullptr && !found->on_device();

@@ -40,6 +40,8 @@ public:
     const Allocation* find(const void* address, std::size_t bytes) const {
         return find(reinterpret_cast<std::uintptr_t>(address), bytes);
     }
+    // Whether an allocation has some of the bytes from `first` up to `last`.
+    bool overlaps(std::uintptr_t first, std::uintptr_t last) const;
     bool pinned(const void* address, std::size_t bytes) const;
 
     // Which allocation was written around, in words; empty if none was. What is told is mended.

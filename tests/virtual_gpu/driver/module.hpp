@@ -22,13 +22,14 @@ struct Function {
 };
 
 struct Module {
-    Module(Context* owner, void* handle) : context(owner), library(handle) {}
+    Module(Context* owner, void* handle, int file) : context(owner), library(handle), image(file) {}
     ~Module();
     Module(const Module&) = delete;
     Module& operator=(const Module&) = delete;
 
     Context* context;
     void* library;
+    int image;  // the file, which has no name any more, for source_lines.hpp; negative where nobody will ask
     std::map<std::string, std::unique_ptr<Function>> functions;
     std::set<std::uintptr_t> globals;  // addresses that were asked for
 };

@@ -6,11 +6,20 @@
 #include <random>
 
 #include "environment.hpp"
+#include "races.hpp"
 #include "shared_memory.hpp"
 
 namespace virtual_gpu {
 
 Position position;
+
+namespace {
+
+std::string triple(uint3 p) {
+    return "(" + std::to_string(p.x) + ", " + std::to_string(p.y) + ", " + std::to_string(p.z) + ")";
+}
+
+}  // namespace
 
 Scheduler& scheduler() {
     static Scheduler instance;
@@ -41,6 +50,7 @@ bool Scheduler::run(const Launch& launch) {
         if (block_order == Order::shuffled) run_block(shuffled[i]);
         else run_block(block_order == Order::ascending ? i : blocks - 1 - i);
     }
+    if (races().enabled) races().forget();
     launch_ = nullptr;
     return !failed_;
 }
@@ -85,6 +95,7 @@ void Scheduler::begin_block(unsigned long long block) {
         const unsigned lanes = std::min(warp_size, count_ - first);
         warps_[first / warp_size] = {lanes == warp_size ? ~0u : (1u << lanes) - 1, 0};
     }
+    if (races().enabled) races().begin_block(count_);
     // NaN: shared memory is not zero on a GPU either.
     poison_dynamic_shared();
     const KernelEntry& kernel = *launch_->kernel;
@@ -198,6 +209,7 @@ void Scheduler::release_barrier() {
     result_ = votes_;
     votes_ = {0, 1, 0};
     at_barrier_ = 0;
+    if (races().enabled) races().block_barrier();
     for (const unsigned i : thread_sequence_)
         if (threads_[i].state == Thread::State::at_barrier) make_ready(threads_[i]);
 }
@@ -246,14 +258,18 @@ void Scheduler::complete(unsigned warp, unsigned participants) {
         function = first[lane].collective;
         payloads[lane] = first[lane].payload;
     }
+    // The function works on the registers of all lanes, in one of them.
+    races().paused = true;
     if (function != nullptr) function(payloads, participants);
+    races().paused = false;
+    if (races().enabled) races().warp_meeting(warp, participants);
     warps_[warp].waiting &= ~participants;
     for (const unsigned lane : lane_sequence_)
         if (participants >> lane & 1) make_ready(first[lane]);
 }
 
-void Scheduler::fail(Failure failure, std::string message) {
-    fault = {failure, std::move(message)};
+void Scheduler::fail(Failure failure, std::string message, const void* code) {
+    fault = {failure, std::move(message), code};
     failed_ = true;
     go_to_host();
     __builtin_unreachable();
@@ -263,12 +279,9 @@ bool Scheduler::overflows_stack(const void* address) const {
     return std::any_of(fibers_.begin(), fibers_.end(), [&](const auto& fiber) { return fiber->guards(address); });
 }
 
-std::string Scheduler::place() const {
-    const auto triple = [](uint3 p) {
-        return "(" + std::to_string(p.x) + ", " + std::to_string(p.y) + ", " + std::to_string(p.z) + ")";
-    };
-    return "block " + triple(position.block) + " thread " + triple(position.thread);
-}
+std::string Scheduler::place() const { return "block " + triple(position.block) + " " + thread_place(current_->index); }
+
+std::string Scheduler::thread_place(unsigned index) const { return "thread " + triple(positions_[index]); }
 
 std::string Scheduler::describe_deadlock() const {
     unsigned in_collective = 0;

@@ -29,6 +29,7 @@ struct Launch {
 struct Fault {
     Failure failure;
     std::string message;
+    const void* code = nullptr;  // the machine code that it happened in, where that is known
 };
 
 struct Copy {
@@ -37,6 +38,8 @@ struct Copy {
     unsigned bytes;
     bool valid;
     unsigned group;
+    std::uint32_t asked;    // when, in barriers, and by which machine code (races.hpp)
+    const void* place;
 };
 
 struct Thread {
@@ -67,7 +70,7 @@ public:
     // What kernels call, through execution.h.
     Votes barrier(int predicate);
     void collective(unsigned mask, Collective complete, void* payload);
-    [[noreturn]] void fail(Failure failure, std::string message);
+    [[noreturn]] void fail(Failure failure, std::string message, const void* code = nullptr);
     Thread& current() { return *current_; }
     const KernelEntry& kernel() const { return *launch_->kernel; }
 
@@ -75,9 +78,12 @@ public:
     void* host_stack_pointer() const { return host_; }
     void mark_failed() { failed_ = true; }
 
+    bool on_own_stack(const void* address) const { return running_->holds(address); }
     bool overflows_stack(const void* address) const;
     // Where the current thread is: "block (0, 0, 0) thread (1, 0, 0)".
     std::string place() const;
+    // A thread of the current block: "thread (1, 0, 0)".
+    std::string thread_place(unsigned index) const;
 
     Order thread_order = Order::ascending;
     Order block_order = Order::ascending;

@@ -61,6 +61,14 @@ bool dynamic_shared_guards(const void* address) {
     return byte >= end_of_room() && byte < end_of_room() + guard_bytes;
 }
 
+bool overlaps_shared(std::uintptr_t first, std::uintptr_t last) {
+    const KernelEntry& kernel = scheduler().kernel();
+    const auto overlap = [&](const std::byte* begin, const std::byte* end) {
+        return first < reinterpret_cast<std::uintptr_t>(end) && last > reinterpret_cast<std::uintptr_t>(begin);
+    };
+    return overlap(dynamic_shared, dynamic_shared + size) || overlap(kernel.shared_begin, kernel.shared_end);
+}
+
 void require_shared(const void* address, unsigned bytes, unsigned alignment, const char* who) {
     auto* byte = static_cast<const std::byte*>(address);
     const KernelEntry& kernel = scheduler().kernel();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace virtual_gpu {
 
@@ -14,5 +15,8 @@ void poison_dynamic_shared();
 bool dynamic_shared_intact();
 // Whether an address is in the guard behind it.
 bool dynamic_shared_guards(const void* address);
+
+// Whether some of the bytes from `first` up to `last` are the block's static or dynamic shared memory.
+bool overlaps_shared(std::uintptr_t first, std::uintptr_t last);
 
 }  // namespace virtual_gpu

@@ -99,6 +99,7 @@ void complete_ldmatrix(void* const lanes[32], unsigned participants) {
 template <bool transposed>
 inline void ldmatrix(unsigned (&r)[4], const void* row) {
     virtual_gpu::require_shared(row, 16, 16, "ldmatrix");
+    if constexpr (virtual_gpu::races_checked) virtual_gpu::note_read(row, 16);
     Rows rows{row, r};
     virtual_gpu::warp_collective(~0u, complete_ldmatrix<transposed>, &rows);
 }

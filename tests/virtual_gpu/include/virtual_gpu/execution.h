@@ -44,13 +44,24 @@ void async_copy(void* shared, const void* global, unsigned bytes, bool valid);
 void async_commit();
 void async_wait(unsigned pending_groups);
 
-enum class Failure { illegal_address, misaligned_address, stack_overflow, deadlock, barrier, collective, trap, arithmetic };
+enum class Failure { illegal_address, misaligned_address, stack_overflow, deadlock, barrier, collective, trap, arithmetic, race };
 
 // Ends the launch with an error.
 [[noreturn]] void fail(Failure failure, const char* message);
 
 // Ends the launch if the bytes are not in the block's shared memory or do not start on a multiple of `alignment`.
 void require_shared(const void* address, unsigned bytes, unsigned alignment, const char* who);
+
+// Whether g++ tells the virtual GPU every access to memory. It does not see what these are for: an atomic, whose loads
+// and stores in between are part of it; a lane's read that another lane makes for it.
+#ifdef __SANITIZE_THREAD__
+constexpr bool races_checked = true;
+#else
+constexpr bool races_checked = false;
+#endif
+void begin_atomic(const void* target, unsigned bytes);
+void end_atomic();
+void note_read(const void* address, unsigned bytes);
 
 struct Parameter {
     unsigned size;
