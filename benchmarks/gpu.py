@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,30 +102,42 @@ def _open(precision: str) -> CudaDevice:
 @click.option("--repeats", default=40, show_default=True)
 @click.option("--layers", "layer_nets", multiple=True, default=("alexnet:128",), show_default=True, help="NAME:MINI")
 @click.option("--peer/--no-peer", default=True, help="Run PyTorch too.")
+@click.option(
+    "--minutes", default=7.5, show_default=True, help="Begin nothing later than this; what is left out is told."
+)
 @click.option("--quick", is_flag=True, help="Small ceilings, to try the program.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Files to write, without their ending.")
 def main(
     nets: tuple[str, ...], precisions: tuple[str, ...], repeats: int, layer_nets: tuple[str, ...], peer: bool,
-    quick: bool, out: Path,
+    minutes: float, quick: bool, out: Path,
 ) -> None:  # fmt: skip
     """Compare nets with PyTorch, and their layers with the card."""
+    end = time.monotonic() + 60 * minutes
     found = {precision: ceilings(_open(precision), *SMALL if quick else ()) for precision in precisions}
     report: dict[str, Any] = {
         "gpu": _open("fp32").name, "driver": cuda.get_driver_version(), "date": datetime.date.today().isoformat(),
-        "ceilings": found, "steps": [], "layers": [],
+        "ceilings": found, "steps": [], "layers": [], "left out": [],
     }  # fmt: skip
-    for net in nets:
-        for precision in precisions:
-            report["steps"].append(compare(net, precision, repeats, peer=peer))
-            _write(report, out)
-    for net in layer_nets:
-        name, _, mini = net.partition(":")
-        graph, classes = graph_of(name)
-        for precision in precisions:
-            rows = layers(graph, minibatch(graph, classes, int(mini)), _open(precision), report["ceilings"][precision])
-            report["layers"].append({"net": name, "mini": int(mini), "precision": precision, "rows": rows})
-            _write(report, out)
+    steps = [("steps", net, precision) for net in nets for precision in precisions]
+    of_layers = [("layers", net, precision) for net in layer_nets for precision in precisions]
+    first = len(precisions)  # the layers come behind the first net: time may run out
+    for part, net, precision in [*steps[:first], *of_layers, *steps[first:]]:
+        if time.monotonic() > end:
+            report["left out"].append(f"{part} of {net}, {precision}")
+        elif part == "steps":
+            report[part].append(compare(net, precision, repeats, peer=peer))
+        else:
+            report[part].append(of_each_layer(net, precision, found[precision]))
+        _write(report, out)
     click.echo(markdown(report))
+
+
+def of_each_layer(net: str, precision: str, ceiling: dict[str, float]) -> dict[str, Any]:
+    """What every step of a net's training reaches at one precision."""
+    name, _, mini = net.partition(":")
+    graph, classes = graph_of(name)
+    rows = layers(graph, minibatch(graph, classes, int(mini)), _open(precision), ceiling)
+    return {"net": name, "mini": int(mini), "precision": precision, "rows": rows}
 
 
 def _write(report: dict[str, Any], out: Path) -> None:

@@ -17,6 +17,8 @@ def markdown(report: dict[str, Any]) -> str:
     for part in report["layers"]:
         lines += ["", f"## {part['net']}, minibatch {part['mini']}, {part['precision']}: every step of training", ""]
         lines += _layers(part["rows"])
+    if report["left out"]:
+        lines += ["", f"Left out, because time was over: {'; '.join(report['left out'])}."]
     return "\n".join(lines) + "\n"
 
 
