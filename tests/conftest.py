@@ -101,7 +101,8 @@ def pytest_sessionfinish(session):
     """Keep what was compiled for tests/backends/test_nvcc.py, which wants the real compiler."""
     config, compiled = session.config, session.config.stash.get(COMPILED, None)
     if compiled and hasattr(config, "cache"):
-        whole = config.args_source.name != "ARGS" and not config.option.keyword
+        all_marked = config.option.markexpr in ("", "gpu", "gpu or virtual_gpu")
+        whole = all_marked and config.args_source.name != "ARGS" and not config.option.keyword
         config.cache.set(KERNELS, {"whole": whole, "kernels": sorted(compiled)})
 
 
