@@ -107,14 +107,15 @@ def pytest_sessionfinish(session):
 
 
 @pytest.fixture(autouse=True)
-def _no_virtual_gpu_unless_asked(request):
-    """Hide the virtual GPU from tests that know nothing of it, for which "auto" is to mean the CPU."""
+def _no_virtual_gpu_unless_asked(request, monkeypatch):
+    """Hide the virtual GPU from tests that know nothing of it, and their processes: "auto" is to mean the CPU there."""
     if COMPILED not in request.config.stash or _wants_gpu(request.node):
         yield
         return
     from tests.virtual_gpu import controls
 
     with controls.devices(0):
+        monkeypatch.setenv("VIRTUAL_GPU_DEVICES", "0")  # for processes that it starts
         yield
 
 
