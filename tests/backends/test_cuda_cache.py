@@ -36,7 +36,7 @@ Path(sys.argv[sys.argv.index("-o") + 1]).write_text(" ".join(sys.argv[1:3]))
 def source(tmp_path: Path) -> Path:
     file = tmp_path / "source" / "kernel.cu"
     file.parent.mkdir()
-    file.write_text("__global__")
+    file.write_text("a kernel")
     return file
 
 
