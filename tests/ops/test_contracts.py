@@ -31,7 +31,6 @@ OPERATIONS = sorted(path.parent.name for path in Path(convnet.ops.__file__).pare
 # Public functions that are not operations themselves: without a device, without a launch, or for other operations.
 HELPERS = {
     "bias.sum_rows",
-    "conv.check_shapes",
     "matmul.tile",
 }
 

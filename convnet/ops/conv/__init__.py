@@ -20,6 +20,7 @@ The bias' gradient is the operation `bias`. A wrong shape raises ValueError.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from convnet.shape import Maps
 
@@ -72,3 +73,16 @@ class ConvGeometry:
     def output(self) -> Maps:
         """The maps that come out."""
         return Maps(self.filters, self.modules_y, self.modules_x)
+
+
+def check_shapes(x: Any, w: Any, y: Any, geometry: ConvGeometry) -> int:
+    """The number of cases. Raises ValueError unless arrays x, w and y of any backend are what the geometry says."""
+    n, (channels, height, width) = x.shape[0], geometry.maps
+    expected = (
+        (n, height, width, channels),
+        geometry.weights,
+        (n, geometry.modules_y, geometry.modules_x, geometry.filters),
+    )
+    if (x.shape, w.shape, y.shape) != expected:
+        raise ValueError(f"{type(geometry).__name__}: x {x.shape}, w {w.shape}, y {y.shape}; expected {expected}")
+    return n

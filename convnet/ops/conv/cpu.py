@@ -7,7 +7,7 @@ import numpy as np
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.bias.cpu import sum_rows
-from convnet.ops.conv import ConvGeometry
+from convnet.ops.conv import ConvGeometry, check_shapes
 from convnet.ops.conv.cpu_products import (
     BLOCK,
     gradients_by_filters,
@@ -21,7 +21,7 @@ from convnet.ops.neuron import IDENT, NeuronFunction
 from convnet.ops.neuron.cpu import apply
 
 __all__ = [
-    "add_bias", "bprop_acts", "bprop_weights", "check_shapes", "fprop", "weights_from_memory", "weights_to_memory",
+    "add_bias", "bprop_acts", "bprop_weights", "fprop", "weights_from_memory", "weights_to_memory",
 ]  # fmt: skip
 
 _PARTS = 8  # partial sums of the filters' gradient, whatever the number of threads
@@ -79,19 +79,6 @@ def bprop_weights(
         total()
 
     return launch
-
-
-def check_shapes(x: Array, w: Array, y: Array, geometry: ConvGeometry) -> int:
-    """The number of cases. Raises ValueError unless x, w and y are what the geometry says."""
-    n, (channels, height, width) = x.shape[0], geometry.maps
-    expected = (
-        (n, height, width, channels),
-        geometry.weights,
-        (n, geometry.modules_y, geometry.modules_x, geometry.filters),
-    )
-    if (x.shape, w.shape, y.shape) != expected:
-        raise ValueError(f"{type(geometry).__name__}: x {x.shape}, w {w.shape}, y {y.shape}; expected {expected}")
-    return n
 
 
 @kernel

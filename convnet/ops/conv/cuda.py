@@ -10,10 +10,9 @@ from typing import Any
 
 from convnet.backends.cuda.choice import Prepare, choose
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
-from convnet.ops.conv import ConvGeometry
+from convnet.ops.conv import ConvGeometry, check_shapes
 from convnet.ops.conv import cuda_im2col as im2col
 from convnet.ops.conv import cuda_implicit as implicit
-from convnet.ops.conv.cuda_geometry import check_shapes
 from convnet.ops.conv.cuda_tiles import GemmSize, best, tiles
 from convnet.ops.conv.cuda_windows import fits
 from convnet.ops.conv.order import weights_from_memory, weights_to_memory

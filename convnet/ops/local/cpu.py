@@ -6,7 +6,8 @@ import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
-from convnet.ops.conv.cpu import add_bias, check_shapes
+from convnet.ops.conv import check_shapes
+from convnet.ops.conv.cpu import add_bias
 from convnet.ops.conv.cpu_products import (
     BLOCK,
     gradients_by_filters,

@@ -9,7 +9,7 @@ from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.launches import in_turn
 from convnet.errors import ConvnetError
 from convnet.ops.bias.cuda_neuron import add_bias_apply_neuron
-from convnet.ops.conv.cuda_geometry import check_shapes
+from convnet.ops.conv import check_shapes
 from convnet.ops.conv.cuda_windows import chunks, columns, fits, gather, groups, scatter, tail
 from convnet.ops.local import LocalGeometry
 from convnet.ops.local.order import weights_from_memory, weights_to_memory
