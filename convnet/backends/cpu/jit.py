@@ -7,16 +7,15 @@ folder named by the content of all kernel files.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-import platformdirs
+
+from convnet.backends.cache import user_folder
 
 # Contraction gives fused multiply-adds, reassociation lets sums be vectorised. NaN and infinity keep their meaning (a
 # diverging net must be seen), and so do division and square root.
@@ -27,24 +26,12 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 @cache
 def cache_folder() -> Path:
-    """Where compiled kernels are kept; a new folder for each content of the kernel files.
-
-    Where no place can be written to, it is a temporary folder: every process then compiles its kernels anew.
-    """
+    """Where compiled kernels are kept; a new folder for each content of the kernel files."""
     package = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for source in sorted([*package.glob("ops/*/cpu*.py"), *package.glob("backends/cpu/*.py")]):
         digest.update(source.read_bytes())
-    folder = Path(platformdirs.user_cache_dir("convnet")) / f"cpu-{digest.hexdigest()[:16]}"
-    return folder if _writable(folder) else Path(tempfile.mkdtemp(prefix="convnet-kernels-"))
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK | os.X_OK)
+    return user_folder(f"cpu-{digest.hexdigest()[:16]}")
 
 
 def kernel(function: Function) -> Function:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-import platformdirs
+from convnet.backends.cache import user_folder
 
 
 @cache
 def folder() -> Path:
-    """The folder, in the user's cache; the same one throughout a process.
-
-    Where no place can be written to, it is a temporary folder that goes away with the process.
-    """
-    kept = Path(platformdirs.user_cache_dir("convnet")) / "cuda"
-    return kept if _writable(kept) else _temporary()
+    """The folder, in the user's cache; the same one throughout a process."""
+    return user_folder("cuda")
 
 
 def digest(text: str, files: Iterable[Path] = ()) -> str:
@@ -49,17 +43,3 @@ def written_aside(target: Path) -> Iterator[Path]:
         os.replace(aside, target)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _writable(place: Path) -> bool:
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(place, os.W_OK | os.X_OK)
-
-
-def _temporary() -> Path:
-    place = Path(tempfile.mkdtemp(prefix="convnet-kernels-"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    return place

@@ -19,7 +19,9 @@ Source: Hinton et al., "Improving neural networks by preventing co-adaptation of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass
@@ -27,3 +29,14 @@ class Counter:
     """The number of the minibatch. It is read at each launch, so changing `value` draws new masks."""
 
     value: int = 0
+
+
+def check_apply(x: Any, y: Any) -> None:
+    """Raises ValueError unless x and y, arrays of any backend, are of one shape."""
+    if x.shape != y.shape:
+        raise ValueError(f"dropout: x of shape {x.shape}, y of shape {y.shape}")
+
+
+def threshold(keep: float) -> int:
+    """What word >> 8 is below where a feature stays: uniform < keep in whole numbers."""
+    return math.ceil(keep * 2**24)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import kernel
-from convnet.ops.dropout import Counter
+from convnet.ops.dropout import Counter, check_apply, threshold
 
 # Philox's constants. Words are kept in 64 bits, of which the low 32 count: so LLVM finds the 32 x 32 -> 64 product.
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -38,15 +37,13 @@ def apply(
 
     keep: the probability that a feature stays, 0..1. seed: 64 bits; stream: 32 bits. counter is read at each launch.
     """
-    if x.shape != y.shape:
-        raise ValueError(f"dropout: x of shape {x.shape}, y of shape {y.shape}")
+    check_apply(x, y)
     cases, low = len(x), 0xFFFFFFFF
-    threshold = np.uint32(math.ceil(keep * 2**24))  # uniform < keep in whole numbers: word >> 8 < keep * 2^24
     names = [np.uint64(word & low) for word in (stream, seed, seed >> 32)]
     flat = [array.reshape(cases, -1, copy=False) for array in (x, y)]
     return dev.parallel(
-        _apply, cases, *flat, threshold, x.dtype.type(scale), first_case, lambda: np.uint64(counter.value & low),
-        *names, Scratch((_BLOCK,), np.uint32), accumulate,
+        _apply, cases, *flat, np.uint32(threshold(keep)), x.dtype.type(scale), first_case,
+        lambda: np.uint64(counter.value & low), *names, Scratch((_BLOCK,), np.uint32), accumulate,
     )  # fmt: skip
 
 

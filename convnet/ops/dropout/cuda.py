@@ -9,7 +9,7 @@ import numpy as np
 
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import rows_and_columns, span
-from convnet.ops.dropout import Counter
+from convnet.ops.dropout import Counter, check_apply, threshold
 
 _SOURCE = Path(__file__).with_name("dropout.cu")
 _GROUP = 4  # features that one call of Philox serves
@@ -32,14 +32,13 @@ def apply(
 
     keep: the probability that a feature stays, 0..1. seed: 64 bits; stream: 32 bits. counter is read at each launch.
     """
-    if x.shape != y.shape:
-        raise ValueError(f"dropout: x of shape {x.shape}, y of shape {y.shape}")
+    check_apply(x, y)
     cases, features, low = len(x), math.prod(x.shape[1:]), 0xFFFFFFFF
     size = span(dev, features)
     kernel = dev.kernel(_SOURCE, "apply_packs" if size > 1 else "apply_groups", **dev.act)
-    threshold = np.uint32(math.ceil(keep * 2**24))  # uniform < keep in whole numbers: word >> 8 < keep * 2^24
     first, *names = (np.uint32(word & low) for word in (first_case, stream, seed, seed >> 32))
     return dev.call(
-        kernel, *rows_and_columns(cases, -(-features // max(size, _GROUP))), x, y, cases, features, threshold,
-        float(scale), first, lambda: np.uint32(counter.value & low), *names, int(accumulate),
+        kernel, *rows_and_columns(cases, -(-features // max(size, _GROUP))), x, y, cases, features,
+        np.uint32(threshold(keep)), float(scale), first, lambda: np.uint32(counter.value & low), *names,
+        int(accumulate),
     )  # fmt: skip

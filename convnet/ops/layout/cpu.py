@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import kernel
+from convnet.ops.layout import channels_in_turn, check_convert
 from convnet.shape import Maps
 
 _TILE = 16  # elements: a cache line of float32
@@ -13,20 +14,11 @@ def convert(
     dev: CpuDevice, src: Array, src_maps: Maps | None, dst: Array, dst_maps: Maps | None, *, accumulate: bool
 ) -> Launch:
     """dst (+)= src, feature by feature."""
-    cases, features = len(dst), dst_maps.features if dst_maps else dst.shape[-1]
-    for array, maps in ((src, src_maps), (dst, dst_maps)):
-        expected = (cases, maps.y, maps.x, maps.channels) if maps else (cases, features)
-        if array.shape != expected or array.size != cases * features:
-            raise ValueError(f"layout: {src.shape} as {src_maps} and {dst.shape} as {dst_maps} do not fit")
+    cases, features = check_convert(src, src_maps, dst, dst_maps)
     return dev.parallel(
-        _convert, cases, src.reshape(cases, features), _channels(src_maps), dst.reshape(cases, features),
-        _channels(dst_maps), accumulate, Scratch((features,), src.dtype),
+        _convert, cases, src.reshape(cases, features), channels_in_turn(src_maps), dst.reshape(cases, features),
+        channels_in_turn(dst_maps), accumulate, Scratch((features,), src.dtype),
     )  # fmt: skip
-
-
-def _channels(maps: Maps | None) -> int:
-    """The channels of maps; 1 for everything that lies in feature order, as maps of one channel do."""
-    return maps.channels if maps and maps.pixels > 1 else 1
 
 
 @kernel

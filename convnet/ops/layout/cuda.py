@@ -7,6 +7,7 @@ from pathlib import Path
 from convnet.backends.cuda.device import THREADS, CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import rows_and_columns
 from convnet.ops.eltwise import cuda as eltwise
+from convnet.ops.layout import channels_in_turn, check_convert
 from convnet.shape import Maps
 
 _SOURCE = Path(__file__).with_name("layout.cu")
@@ -18,12 +19,8 @@ def convert(
     dev: CudaDevice, src: GPUArray, src_maps: Maps | None, dst: GPUArray, dst_maps: Maps | None, *, accumulate: bool
 ) -> Launch:
     """dst (+)= src, feature by feature."""
-    cases, features = len(dst), dst_maps.features if dst_maps else dst.shape[-1]
-    for array, maps in ((src, src_maps), (dst, dst_maps)):
-        expected = (cases, maps.y, maps.x, maps.channels) if maps else (cases, features)
-        if array.shape != expected or array.size != cases * features:
-            raise ValueError(f"layout: {src.shape} as {src_maps} and {dst.shape} as {dst_maps} do not fit")
-    channels, others = _channels(src_maps), _channels(dst_maps)
+    cases, features = check_convert(src, src_maps, dst, dst_maps)
+    channels, others = channels_in_turn(src_maps), channels_in_turn(dst_maps)
     if channels == others:
         return eltwise.scale(dev, src.reshape(-1), dst.reshape(-1), coeff=1.0, accumulate=accumulate)
     if others == 1:
@@ -33,11 +30,6 @@ def convert(
     kernel = dev.kernel(_SOURCE, "gather", **dev.act)
     grid = rows_and_columns(cases, features)
     return dev.call(kernel, *grid, src, channels, dst, others, cases, features, int(accumulate))
-
-
-def _channels(maps: Maps | None) -> int:
-    """The channels of maps; 1 for everything that lies in feature order, as maps of one channel do."""
-    return maps.channels if maps and maps.pixels > 1 else 1
 
 
 def _transpose(dev: CudaDevice, src: GPUArray, rows: int, columns: int, dst: GPUArray, *, accumulate: bool) -> Launch:

@@ -22,3 +22,31 @@ the same pass. What is left as it is in w is left in `operands` too.
 Source: Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", NIPS 2012, section 5
 (momentum); cuda-convnet2, `epsW`, `momW`, `wc`, `wball`.
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def check_momentum(w: Any, inc: Any, g: Any, offsets: Array, rates: Array) -> None:
+    """Raises ValueError unless the arguments of `momentum` fit each other; w, inc and g are arrays of any backend."""
+    if not w.shape == inc.shape == g.shape == (w.size,):
+        raise ValueError(f"momentum: w, inc, g of shapes {w.shape}, {inc.shape}, {g.shape}")
+    if offsets.shape != (len(rates), 2) or rates.shape != (len(offsets), 4):
+        raise ValueError(f"momentum: offsets, rates of shapes {offsets.shape}, {rates.shape}")
+    if offsets.size and not 0 <= offsets.min() <= offsets.max() <= w.size:
+        raise ValueError(f"momentum: segments {offsets.min()}..{offsets.max()} of {w.size} weights")
+
+
+def cut(offsets: Array, size: int) -> Array:
+    """The segments cut into blocks of at most `size` weights: (blocks, 3) int64 of segment, start, stop."""
+    blocks = [
+        (segment, first, min(first + size, stop))
+        for segment, (start, stop) in enumerate(offsets.tolist())
+        for first in range(start, stop, size)
+    ]
+    return np.array(blocks, np.int64).reshape(-1, 3)

@@ -6,6 +6,7 @@ import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import kernel
+from convnet.ops.update import check_momentum, cut
 
 _BLOCK = 8192  # weights
 _COLUMNS = 128  # of wball: what is summed at a time, a few cache lines of each row
@@ -19,24 +20,9 @@ def momentum(
     offsets: (s, 2) int64, the bounds of the segments. rates: (s, 4) float64, read at each launch: eps, mom, wc, 1/N.
     """
     _check_no_operands(operands)
-    if not w.shape == inc.shape == g.shape == (w.size,):
-        raise ValueError(f"momentum: w, inc, g of shapes {w.shape}, {inc.shape}, {g.shape}")
-    if offsets.shape != (len(rates), 2) or rates.shape != (len(offsets), 4):
-        raise ValueError(f"momentum: offsets, rates of shapes {offsets.shape}, {rates.shape}")
-    if offsets.size and not 0 <= offsets.min() <= offsets.max() <= w.size:
-        raise ValueError(f"momentum: segments {offsets.min()}..{offsets.max()} of {w.size} weights")
-    blocks = _blocks(offsets)
+    check_momentum(w, inc, g, offsets, rates)
+    blocks = cut(offsets, _BLOCK)
     return dev.parallel(_momentum, len(blocks), w, inc, g, blocks, rates)
-
-
-def _blocks(offsets: Array) -> Array:
-    """The segments cut into blocks: (blocks, 3) of segment, start, stop."""
-    blocks = [
-        (segment, first, min(first + _BLOCK, stop))
-        for segment, (start, stop) in enumerate(offsets.tolist())
-        for first in range(start, stop, _BLOCK)
-    ]
-    return np.array(blocks, np.int64).reshape(-1, 3)
 
 
 def wball(

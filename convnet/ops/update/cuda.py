@@ -10,6 +10,7 @@ import numpy as np
 
 from convnet.backends.cuda.device import THREADS, CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.launches import in_turn
+from convnet.ops.update import check_momentum, cut
 
 Array = np.ndarray[Any, Any]
 
@@ -28,32 +29,17 @@ def momentum(
     offsets: (s, 2) int64, the bounds of the segments. rates: (s, 4) float64, read at each launch: eps, mom, wc, 1/N.
     operands: as long as w, of the type of activations; what is written to w is also written there, rounded.
     """
-    if not w.shape == inc.shape == g.shape == (w.size,):
-        raise ValueError(f"momentum: w, inc, g of shapes {w.shape}, {inc.shape}, {g.shape}")
+    check_momentum(w, inc, g, offsets, rates)
     _check_operands(operands, w)
-    if offsets.shape != (len(rates), 2) or rates.shape != (len(offsets), 4):
-        raise ValueError(f"momentum: offsets, rates of shapes {offsets.shape}, {rates.shape}")
-    if offsets.size and not 0 <= offsets.min() <= offsets.max() <= w.size:
-        raise ValueError(f"momentum: segments {offsets.min()}..{offsets.max()} of {w.size} weights")
     kernel = dev.kernel(_SOURCE, "momentum", **dev.act)
     launches = []
     for first in range(0, len(offsets), _SEGMENTS):
-        blocks = _blocks(offsets[first : first + _SEGMENTS])
+        blocks = cut(offsets[first : first + _SEGMENTS], _BLOCK)
         if len(blocks):
             steps = _steps(rates[first : first + _SEGMENTS])
             table = dev.table(blocks)
             launches.append(dev.call(kernel, (len(blocks),), (THREADS,), steps, table, w, inc, g, operands))
     return in_turn(launches)
-
-
-def _blocks(offsets: Array) -> Array:
-    """The segments cut into blocks: (blocks, 3) of segment, start, stop."""
-    blocks = [
-        (segment, first, min(first + _BLOCK, stop))
-        for segment, (start, stop) in enumerate(offsets.tolist())
-        for first in range(start, stop, _BLOCK)
-    ]
-    return np.array(blocks, np.int64).reshape(-1, 3)
 
 
 def _steps(rates: Array) -> Callable[[], bytes]:
