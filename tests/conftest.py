@@ -97,10 +97,23 @@ def _noted(compile_kernels, compiled):
     return noted
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Gather what one of several processes compiled, with `-n`."""
+    node.config.stash.setdefault(COMPILED, set()).update(map(_as_noted, node.workeroutput.get(KERNELS, ())))
+
+
+def _as_noted(kernel):
+    source, defines = kernel
+    return source, tuple(map(tuple, defines))
+
+
 def pytest_sessionfinish(session):
     """Keep what was compiled for tests/backends/test_nvcc.py, which wants the real compiler."""
     config, compiled = session.config, session.config.stash.get(COMPILED, None)
-    if compiled and hasattr(config, "cache"):
+    if compiled and hasattr(config, "workeroutput"):
+        config.workeroutput[KERNELS] = sorted(compiled)
+    elif compiled and hasattr(config, "cache"):
         all_marked = config.option.markexpr in ("", "gpu", "gpu or virtual_gpu")
         whole = all_marked and config.args_source.name != "ARGS" and not config.option.keyword
         config.cache.set(KERNELS, {"whole": whole, "kernels": sorted(compiled)})

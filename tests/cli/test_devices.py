@@ -32,9 +32,9 @@ main(sys.argv[1:], prog_name="convnet")
 """
 
 
-def on_virtual_gpus(*arguments, code=0, **variables):
+def on_virtual_gpus(*arguments, code=0, devices=2, **variables):
     """Run a command in a process of its own that has virtual GPUs, as the variables say."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "VIRTUAL_GPU_DEVICES": str(devices)}
     environment |= {f"VIRTUAL_GPU_{name.upper()}": str(value) for name, value in variables.items()}
     result = subprocess.run(
         [sys.executable, "-c", START, *map(str, arguments)], capture_output=True, text=True, check=False,

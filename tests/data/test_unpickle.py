@@ -79,7 +79,7 @@ def test_nothing_is_run(tmp_path, protocol):
         Runs(np.load, "x.npy"),
         Runs(np.frombuffer, b"abc"),
     ],
-    ids=str,
+    ids=["objects", "records", "void", "text", "masked", "load", "frombuffer"],
 )
 def test_refuses_what_is_neither_plain_nor_a_plain_array(value):
     with pytest.raises(ConvnetError, match="f: refused"):

@@ -242,7 +242,7 @@ def test_on_a_gpu(tmp_path):
     """On a virtual one with 10 MB: the message, that all memory is given back, and that what is said to fit does."""
     done = subprocess.run(
         [sys.executable, "-c", ON_GPU, tmp_path], capture_output=True, text=True, check=False, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "VIRTUAL_GPU_MEMORY": str(10**7)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "VIRTUAL_GPU_DEVICES": "1", "VIRTUAL_GPU_MEMORY": str(10**7)},
     )  # fmt: skip
     if done.stderr.startswith("unavailable: "):
         pytest.skip(done.stderr.strip())
