@@ -15,7 +15,7 @@ CONVOLUTIONS = ("conv.fprop", "conv.bprop_acts", "conv.bprop_weights")
 _K_BYTES = 64  # along K in a step of the convolutions' kernels: K_STEP of <convnet/tile.cuh>
 
 # Kernels that read and write through one pointer: their arguments that do, by place among the arrays.
-_IN_PLACE = {"bias_neuron.packs": (0,), "bias_neuron.singles": (0,), "update.momentum": (1, 2), "update.wball": (0,)}
+_IN_PLACE = {"bias_neuron.packs": (0,), "bias_neuron.singles": (0,), "update.momentum": (1, 2), "update.bound": (0,)}
 
 
 @dataclass(frozen=True)

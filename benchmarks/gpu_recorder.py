@@ -21,9 +21,9 @@ from convnet.backends.cuda.device import CudaDevice, Workspace
 from convnet.graph.layer_graph import LayerGraph
 from convnet.ops.dropout import Counter
 from convnet.plan.bind import BoundPlan
-from convnet.plan.build import build_plan
+from convnet.plan.build import build_plan, layouts
 from convnet.plan.step import Step
-from convnet.weights.layout import ParameterLayout
+from convnet.weights.schedule import Progress
 from convnet.weights.store import WeightStore
 
 
@@ -166,12 +166,12 @@ def record(graph: LayerGraph, mini: int, precision: str, processors: int, capabi
     Operations that know several ways take the one that they choose by rule, without timing any.
     """
     device = RecordingDevice(precision, processors, capability)
-    layout = ParameterLayout(graph.parameters)
-    store = WeightStore(layout, device, np.float32)
+    where = layouts(graph)
+    store = WeightStore(where, {0: device}, np.float32)
     bound = BoundPlan(
-        build_plan(graph, layout, mini=mini, seed=0, counter=Counter(0), types=store.types), store, {0: device}
+        build_plan(graph, where, mini=mini, seed=0, counter=Counter(0), types=store.types), store, {0: device}
     )
-    layout.set_rates(0.0, mini)
+    store.set_rates(Progress(), mini)
     found = []
     for step, launch in bound.program(training=True, cases=mini):
         device.launched = []

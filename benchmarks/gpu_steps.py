@@ -9,7 +9,8 @@ from convnet.plan.bind import BoundPlan
 from convnet.plan.step import Step
 from convnet.tensor import Tensor
 
-_UPDATED = {"update.momentum": 2, "update.wball": 1}  # arguments, the first ones, that are read and written
+# Arguments, the first ones, that are read and written.
+_UPDATED = {"update.momentum": 2, "update.wball": 1, "update.wcnorm": 1}
 
 
 def operations(step: Step, cases: int) -> int:

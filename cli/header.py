@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from convnet.training.options import merged, to_plain
 from convnet.training.session import Session
 from convnet.training.trainer import Trainer
+
+from .rates import rates_in_words
 
 _MOST_NAMES = 12  # of classes, in one line
 
@@ -20,15 +23,21 @@ def header(trainer: Trainer, *, continued: bool) -> list[str]:
     lines += _classes(session.provider.label_names)
     lines.append(
         f"net:  {session.files.layers.path}, {session.graph.size:,} parameters, minibatches of {net.mini}, "
-        f"on {net.device}"
+        f"on {_devices(net.devices)}"
     )
     lines += _fitted(session)
     lines.append(f"run:  {trainer.run}, {batches.epochs} epochs of {len(batches.batch_range)} data batches")
+    lines.append(f"rates: {rates_in_words(trainer.rates())}")
     if continued:
         lines += _changed(session)
-    if str(net.device).startswith("cpu") and _nothing_compiled():
+    if net.store.backend == "cpu" and _nothing_compiled():
         lines.append("compiling kernels for this machine; later runs start at once")
     return lines
+
+
+def _devices(devices: Sequence[Any]) -> str:
+    """The device, or those that stand for several GPUs."""
+    return ", ".join(map(str, devices))
 
 
 def _classes(names: list[str]) -> list[str]:

@@ -10,25 +10,26 @@ import click
 
 from convnet.config.keys import REQUIRED, Ignored, Key
 from convnet.errors import ConvnetError
-from convnet.layers import layer_types, unknown_type
+from convnet.layers import layer_type, layer_types, other_names, unknown_type
 from convnet.layers.base import UNLIMITED, Layer
-from convnet.layers.common import INPUTS, common_keys
+from convnet.layers.common import IGNORED, INPUTS, common_keys, common_params
 
 
 @click.command("layers")
-@click.argument("layer_type", metavar="[TYPE]", required=False)
-def command(layer_type: str | None) -> None:
+@click.argument("name", metavar="[TYPE]", required=False)
+def command(name: str | None) -> None:
     """List the layer types, or everything about one TYPE: its keys in both files, made from its class."""
-    types = layer_types()
-    if layer_type is None:
+    if name is None:
+        types = layer_types()
         width = max(map(len, types))
-        for name, cls in types.items():
-            click.echo(f"{name.ljust(width)}  {_summary(cls)}")
+        for known, cls in types.items():
+            click.echo(f"{known.ljust(width)}  {_summary(cls)}")
         click.echo("\nconvnet layers TYPE shows the keys of a type.")
         return
-    if layer_type not in types:
-        raise ConvnetError(unknown_type(layer_type))
-    click.echo(_reference(types[layer_type]))
+    found = layer_type(name)
+    if found is None:
+        raise ConvnetError(unknown_type(name))
+    click.echo(_reference(found))
 
 
 def _summary(cls: type[Layer]) -> str:
@@ -38,13 +39,14 @@ def _summary(cls: type[Layer]) -> str:
 def _reference(cls: type[Layer]) -> str:
     most = cls.inputs_range[1]
     keys = [*([INPUTS] if most else []), *common_keys(cls), *cls.keys]
-    parts = [f"type={cls.type}    inputs: {_inputs(cls)}", "", inspect.getdoc(cls) or ""]
+    aliases = f"    also called {', '.join(other_names(cls))}" if other_names(cls) else ""
+    parts = [f"type={cls.type}    inputs: {_inputs(cls)}{aliases}", "", inspect.getdoc(cls) or ""]
     parts += ["", "Keys in the layer file:", *_keys(keys)]
-    if cls.params:
+    params = (*cls.params, *common_params(cls))
+    if params:
         section = "mandatory" if cls.needs_params else "optional"
-        parts += ["", f"Keys in the parameter file (section {section}):", *_keys(cls.params)]
-    if cls.ignored:
-        parts += ["", "Keys of the originals that are read but not followed:", *_ignored(cls.ignored)]
+        parts += ["", f"Keys in the parameter file (section {section}):", *_keys(params)]
+    parts += ["", "Keys of the originals that are read but not followed:", *_ignored((*cls.ignored, *IGNORED))]
     return "\n".join(parts)
 
 
@@ -64,7 +66,9 @@ def _key(key: Key) -> list[str]:
     if key.default is REQUIRED or key.default is None:
         default = "optional" if key.default is None else "required"
     each = ", one for each input" if key.per_input else ""
-    text = textwrap.wrap(key.doc, 110, initial_indent="      ", subsequent_indent="      ")
+    places = ["may stand in the layer file, too"] if key.in_layers else []
+    places += [f"also called {', '.join(key.aliases)}"] if key.aliases else []
+    text = textwrap.wrap("; ".join([key.doc, *places]), 110, initial_indent="      ", subsequent_indent="      ")
     return [f"  {key.name}: {key.kind.expected}{each} ({default})", *text]
 
 

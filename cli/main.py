@@ -19,6 +19,8 @@ COMMANDS = {
     "layers": "The language reference: layer types and their keys.",
     "devices": "Show CPU and GPUs, and what is missing to use them.",
     "check-grads": "Compare a net's gradients with numeric ones.",
+    "features": "Write what a layer gives for the test cases.",
+    "import-original": "Take over a checkpoint of cuda-convnet or cuda-convnet2.",
 }
 
 

@@ -28,6 +28,11 @@ DEVICE = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",
     help="Where to compute; auto: the first GPU, or the CPU where there is none.",
 )  # fmt: skip
+GPU = click.option(
+    "--gpu", "gpus", metavar="N,N,...", callback=lambda _context, _option, text: _numbers(text),
+    help="For a net on several devices: the GPU that each number of its gpu keys means, in order; one may be named "
+    "twice. The CPU stands for as many as the net asks for. [default: 0,1,2,...]",
+)  # fmt: skip
 THREADS = click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU; default: all cores.")
 PRECISION = click.option(
     "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
@@ -43,12 +48,25 @@ def device_options(function: Function) -> Function:
     """The options that say where to compute, as one argument `device`."""
 
     @functools.wraps(function)
-    def command(*arguments: Any, device: str, threads: int | None, precision: str, tune: bool, **values: Any) -> Any:
-        return function(*arguments, device=DeviceOptions(device, threads, precision, tune), **values)
+    def command(
+        *arguments: Any, device: str, threads: int | None, precision: str, tune: bool, gpus: tuple[int, ...] | None,
+        **values: Any,
+    ) -> Any:  # fmt: skip
+        return function(*arguments, device=DeviceOptions(device, threads, precision, tune, gpus), **values)
 
-    for option in (TUNE, PRECISION, THREADS, DEVICE):
+    for option in (TUNE, PRECISION, THREADS, GPU, DEVICE):
         command = option(command)
     return cast(Function, command)
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    """The numbers of --gpu."""
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words):
+        raise click.BadParameter(f"expected numbers of GPUs separated by commas, such as 0,1; found '{text}'")
+    return tuple(map(int, words))
 
 
 class KindType(click.ParamType[Any]):

@@ -11,8 +11,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # By name: why it is not used, or what is instead.
 _UNUSED = {
-    "gpu": "--device says where to compute",
-    "num-gpus": "a run has one device",
+    "num-gpus": "the gpu keys of a net say how many devices it runs on",
     "conserve-mem": "how memory is used cannot be chosen",
     "save-file": "every run has a folder of its own in --save-path; --checkpoint goes on with one",
     "max-filesize": "--keep says how many checkpoints stay",
@@ -45,8 +44,6 @@ def notes(values: Mapping[str, Any]) -> Iterator[str]:
     for name, instead in _COMMANDS.items():
         if values.get(_destination(name), "0") not in (None, *_OFF):
             raise click.UsageError(f"--{name} of cuda-convnet is a command here: {instead}")
-    if values.get("gpu") not in (None, "0"):
-        raise click.UsageError(f"--gpu: a run has one device, 0; found '{values['gpu']}'")
     for name, why in {**_UNUSED, **_COMMANDS}.items():
         if values.get(_destination(name)) is not None:
             yield f"--{name} of cuda-convnet is not used here: {why}"

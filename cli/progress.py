@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
 import click
 
+from convnet.layers.cost import CostLayer, in_words
 from convnet.net import Costs
-from convnet.training.testing import guesses
-from convnet.training.trainer import BatchDone, Event, MinibatchDone, Saved, TestDone, TestRunning, Trainer
+from convnet.training.trainer import (
+    BatchDone,
+    Event,
+    MinibatchDone,
+    RatesChanged,
+    Saved,
+    TestDone,
+    TestRunning,
+    Trainer,
+)
 
 from .header import header
-
-
-def in_words(costs: Costs, topk: Mapping[str, int]) -> str:
-    """`logprob: cost 1.234, error 0.456, top-5 error 0.123` for each cost layer.
-
-    topk: by layer, the k of its top-k error.
-    """
-    return "; ".join(
-        f"{layer}: "
-        + ", ".join(
-            f"{f'top-{topk[layer]} error' if name == 'topk_error' else name} {value:.4f}"
-            for name, value in metrics.items()
-            if name != "topk_error" or topk.get(layer, 1) > 1  # top-1 is the error itself
-        )
-        for layer, metrics in costs.items()
-    )
+from .rates import rates_in_words
 
 
 class Bar:
@@ -81,11 +75,13 @@ class Reporter(Bar):
     def __init__(self) -> None:
         super().__init__()
         self._epochs = 0
-        self._topk: dict[str, int] = {}
+        self._layers: Sequence[CostLayer] = ()
+        self._classes: Sequence[str] = ()
 
     def header(self, trainer: Trainer, *, continued: bool) -> None:
         """What is about to happen."""
-        self._epochs, self._topk = trainer.batches.epochs, guesses(trainer.session.graph)
+        self._epochs, session = trainer.batches.epochs, trainer.session
+        self._layers, self._classes = session.graph.costs, session.provider.label_names
         for note in trainer.session.files.report.notes:
             self.say(f"note: {note}", err=True)
         for line in header(trainer, continued=continued):
@@ -99,24 +95,30 @@ class Reporter(Bar):
             self.move(f"{self._where(event)} cost {cost:.4f}", event.done, event.total)
         elif isinstance(event, TestRunning):
             self.move("testing", event.done, None)
+        elif isinstance(event, RatesChanged):
+            self.say(f"  rates  {rates_in_words(event.rates)}  from {self._where(event)}")
         elif isinstance(event, BatchDone):
-            costs = in_words(event.costs, self._topk)
+            costs = self._words(event.costs)
             self.say(f"{self._where(event)}  {costs}  ({event.seconds:.1f} s, {_waited(event)})")
         elif isinstance(event, TestDone):
-            best, costs = "  best so far" if event.best else "", in_words(event.costs, self._topk)
+            best, costs = "  best so far" if event.best else "", self._words(event.costs)
             self.say(f"  test  {costs}  ({event.cases} cases, {event.seconds:.1f} s){best}")
         elif isinstance(event, Saved):
             self.say(f"  saved {event.path}")
 
-    def _where(self, event: MinibatchDone | BatchDone) -> str:
+    def _where(self, event: MinibatchDone | BatchDone | RatesChanged) -> str:
         return f"epoch {event.epoch}/{self._epochs} batch {event.batchnum}"
+
+    def _words(self, costs: Costs) -> str:
+        return in_words(self._layers, costs, self._classes)
 
     def footer(self, trainer: Trainer) -> None:
         """How it ended and what can be done next."""
         best, path = trainer.state.best, trainer.run
         if best:
             path = trainer.run / best["checkpoint"]
-            kind = "error" if self._topk else "cost"
+            costs = trainer.state.test_history[-1]["costs"].values()
+            kind = "error" if any("error" in metrics for metrics in costs) else "cost"
             self.say(f"best test {kind}: {best['error']:.4f} ({path})")
         if trainer.batches.finished:
             self.say(f"test it: convnet test --checkpoint {shlex.quote(str(path))}")

@@ -14,7 +14,7 @@ from convnet.backends import DeviceOptions
 from convnet.training.options import ALL, DATA, TEST_RANGE
 
 from .options import CHECKPOINT, JSON, device_options, from_keys, given
-from .progress import Bar, in_words
+from .progress import Bar
 
 _MINI = next(key for key in ALL if key.name == "mini")
 # No defaults: the checkpoint knows.
@@ -45,4 +45,4 @@ def command(checkpoint: str | None, device: DeviceOptions, as_json: bool, **valu
         click.echo(json.dumps(result.summary()))
         return
     click.echo(f"data: {result.data}")
-    click.echo(f"{result.checkpoint}: {in_words(result.costs, result.topk)}  ({result.cases} cases)")
+    click.echo(f"{result.checkpoint}: {result.words}  ({result.cases} cases)")

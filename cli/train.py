@@ -21,12 +21,22 @@ from .progress import Reporter
 @PARAMS
 @CHECKPOINT
 @click.option("--save-path", default="runs", show_default=True, type=click.Path(), help="Where each run gets a folder.")
+@click.option(
+    "--conv-to-local",
+    metavar="LAYER,...",
+    help="With --checkpoint: conv layers that become local ones, whose windows begin with the same filters.",
+)
+@click.option(
+    "--unshare-weights",
+    metavar="LAYER[INDEX],...",
+    help="With --checkpoint: layers, or single matrices of them, that get copies of the weights they share.",
+)
 @from_keys(ALL)
 @device_options
 @originals_options
 def command(
-    layers: str | None, params: str | None, checkpoint: str | None, save_path: str, device: DeviceOptions,
-    **values: Any,
+    layers: str | None, params: str | None, checkpoint: str | None, save_path: str, conv_to_local: str | None,
+    unshare_weights: str | None, device: DeviceOptions, **values: Any,
 ) -> None:  # fmt: skip
     """Train a net from its two files, or go on with a run.
 
@@ -42,14 +52,18 @@ def command(
         click.echo(f"note: {note}", err=True)
     if (layers is None) == (checkpoint is None):
         raise click.UsageError("expected either --layers or --checkpoint")
+    if checkpoint is None and (conv_to_local, unshare_weights) != (None, None):
+        raise click.UsageError("--conv-to-local and --unshare-weights change the net of a --checkpoint, found none")
     reporter = Reporter()
     with reporter:
         # Imported here so that --help stays quick.
         from convnet.training.runs import continued_run, new_run
+        from convnet.training.surgery import Surgery
 
         options = given(values, ALL)
         if checkpoint is not None:
-            trainer = continued_run(Path(checkpoint), params, options, device)
+            surgery = Surgery.parse(conv_to_local, unshare_weights)
+            trainer = continued_run(Path(checkpoint), params, options, device, surgery)
         else:
             trainer = new_run(str(layers), params, options, Path(save_path), device)
 

@@ -6,8 +6,8 @@ class ConvnetError(Exception):
 
 
 class DeviceMemoryError(ConvnetError):
-    """A device has too little memory. `needed`, `free`: bytes."""
+    """A device has too little memory. `device`: its name. `needed`, `free`: bytes."""
 
     def __init__(self, device: str, needed: int, free: int) -> None:
         super().__init__(f"{device}: {needed:,} bytes of memory needed, {free:,} free")
-        self.needed, self.free = needed, free
+        self.device, self.needed, self.free = device, needed, free

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,12 @@ class Tensor:
         """The shape of the array that stands for this tensor in a run of `cases` cases."""
         full = (cases, *self.shape) if self.memory.per_case else self.shape
         return (math.prod(full) // self.merged, self.merged) if self.merged else full
+
+
+class Bound(Enum):
+    """What an operation is told only when the cases of a minibatch are counted."""
+
+    FIRST_CASE = "the number, within the minibatch, of the first case that the operation is given"
 
 
 @dataclass(frozen=True, eq=False)

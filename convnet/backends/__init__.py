@@ -67,12 +67,23 @@ class Device(Protocol):
     def fetch(self, source: Any) -> Callable[[], Any]:
         """Begin a download; the returned function waits for it and gives the copy."""
 
+    def in_turn(self, launch: Callable[[], None]) -> Callable[[], None]:
+        """What gives the device this launch, to be done after all work given before it."""
+
+    def receive(self, sender: Any, source: Any, target: Any) -> Callable[[], None]:
+        """A launch that copies an array of another device of this backend into one of this device.
+
+        Both devices do it in its order with the work that they were given.
+        """
+
 
 @dataclass(frozen=True)
 class DeviceOptions:
     """Where a net is to run, and how.
 
-    name: "cpu", "cuda", "cuda:1", or "auto" for the first GPU, or the CPU where there is none. threads: of the CPU.
+    name: "cpu", "cuda", "cuda:1", or "auto" for the first GPU, or the CPU where there is none. gpus: for a net on
+    several devices the GPU that each number of its `gpu` keys means; one may stand there twice. A CPU takes the place
+    of as many devices as the net asks for. threads: of the CPU.
     precision: of a GPU; the CPU knows only "fp32". tune: whether a GPU times the ways there are to compute a layer,
     once, and takes the fastest; otherwise they are chosen by rule, the same on every GPU of a kind.
     """
@@ -81,28 +92,52 @@ class DeviceOptions:
     threads: int | None = None
     precision: str = "fp32"
     tune: bool = True
+    gpus: tuple[int, ...] | None = None
+
+    @property
+    def number(self) -> int | None:
+        """How many devices there are for a net on several; None for as many as it asks for."""
+        return len(self.gpus) if self.gpus else None
 
 
 def open_device(options: DeviceOptions) -> Device:
-    """Open a device.
+    """Open one device; as `open_devices`."""
+    return open_devices(options, 1)[0]
+
+
+def open_devices(options: DeviceOptions, number: int) -> list[Device]:
+    """Open as many devices as a net runs on.
 
     Raises:
-        ConvnetError: if there is no such device; another one is never taken instead.
+        ConvnetError: if there are no such devices; others are never taken instead.
     """
-    kind, _, number = options.name.partition(":")
-    if options.name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and number.isdecimal()):
+    kind, _, index = options.name.partition(":")
+    if options.name not in ("auto", "cpu", "cuda") and not (kind == "cuda" and index.isdecimal()):
         found = f"found '{options.name}'"
         raise ConvnetError(f"--device: expected auto, cpu, cuda or a GPU by its number, such as cuda:1, {found}")
     if options.precision not in PRECISIONS:
         raise ConvnetError(f"--precision: expected {', '.join(PRECISIONS)}, found '{options.precision}'")
+    if index and (options.gpus or number > 1):
+        raise ConvnetError(f"--device {options.name} names one GPU; several are named by --device cuda --gpu 0,1,...")
+    if options.gpus and len(options.gpus) < number:
+        raise ConvnetError(f"--gpu: expected {number} devices, as many as the net runs on, found {len(options.gpus)}")
     if kind == "cuda" or (kind == "auto" and gpus_usable()):
-        return _open_cuda(int(number or 0), options)
+        first = int(index or 0)
+        return [_open_cuda(gpu, options) for gpu in (options.gpus or range(first, first + number))[:number]]
     if options.precision != "fp32":
         raise ConvnetError(f"--precision: the CPU computes in fp32, found '{options.precision}'")
-    # Importing numba takes longer than most commands: only those that compute pay for it.
-    from convnet.backends.cpu.device import CpuDevice
+    return _open_cpu(options, number)
 
-    return CpuDevice(threads=options.threads)
+
+def _open_cpu(options: DeviceOptions, number: int) -> list[Device]:
+    """The CPU, or as many devices as asked for that share its threads."""
+    # Importing numba takes longer than most commands: only those that compute pay for it.
+    from convnet.backends.cpu.device import CpuDevice, available_cores
+
+    if number == 1:
+        return [CpuDevice(threads=options.threads)]
+    share = max(1, (options.threads or available_cores()) // number)
+    return [CpuDevice(index, share, beside=True) for index in range(number)]
 
 
 def _open_cuda(index: int, options: DeviceOptions) -> Device:

@@ -12,6 +12,7 @@ from convnet.config.kinds import Bool, Kind, ListOf, split_items
 from convnet.config.nearest import nearest
 from convnet.config.reader import Entry, Section
 from convnet.config.report import Report
+from convnet.config.sources import INCLUDE
 
 _COMMENT_MARK = re.compile(r"\s#")
 
@@ -30,7 +31,8 @@ class Key:
     """A key and the values it takes.
 
     With `per_input` the value is a list with one item for each input of the layer; `kind` and `default` are those of an
-    item. `aliases` are other names of the key.
+    item. `aliases` are other names of the key. `in_layers`, of a key of the parameter file: a dialect has it in the
+    layer file, where it may be given, too; the parameter file's value wins.
     """
 
     name: str
@@ -39,23 +41,33 @@ class Key:
     default: object = REQUIRED
     per_input: bool = False
     aliases: tuple[str, ...] = ()
+    in_layers: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Its name and its aliases, in lower case."""
+        return [name.lower() for name in (self.name, *self.aliases)]
+
+    def given(self, section: Section | None) -> bool:
+        """Whether the section has the key."""
+        return section is not None and any(name in section.entries for name in self.names)
 
 
 @dataclass(frozen=True)
 class Ignored:
     """A key of an original dialect that has no effect here; `why` says what happens instead.
 
-    `harmless` are the numbers that ask for nothing (0 is false, too): with another value results differ from the
-    original's. None if no value changes results.
+    `harmless` are the numbers (0 is false, too) and words that ask for nothing: with another value results differ from
+    the original's. None if no value changes results.
     """
 
     name: str
     why: str
-    harmless: tuple[float, ...] | None = None
+    harmless: tuple[float | str, ...] | None = None
 
     def note(self, value: str) -> str:
         """What to tell a user who wrote this value."""
-        if self.harmless is None or all(_number(item) in self.harmless for item in split_items(value)):
+        if self.harmless is None or all({item, _number(item)} & set(self.harmless) for item in split_items(value)):
             return f"has no effect here: {self.why}"
         return f"is not supported: {self.why}; the net differs from the original's"
 
@@ -106,8 +118,7 @@ def read_values(
 
 def _entries_of(key: Key, section: Section) -> list[Entry]:
     """What the section gives for the key and its aliases, in the order of lines."""
-    names = [name.lower() for name in (key.name, *key.aliases)]
-    entries = [section.entries[name] for name in names if name in section.entries]
+    entries = [section.entries[name] for name in key.names if name in section.entries]
     return sorted(entries, key=lambda entry: entry.place.line)
 
 
@@ -155,7 +166,7 @@ def _check_other_keys(
 ) -> None:  # fmt: skip
     """Reports the keys of the section that are not in `keys`, as notes if they are ignored, else as errors."""
     names = [*(key.name for key in keys), *also_allowed]
-    known = {name.lower() for key in keys for name in (key.name, *key.aliases)} | set(also_allowed) | section.referenced
+    known = {name for key in keys for name in key.names} | set(also_allowed) | section.referenced
     without_effect = {key.name.lower(): key for key in ignored}
     for lower, entry in section.entries.items():
         if lower in without_effect:
@@ -167,6 +178,8 @@ def _check_other_keys(
 
 
 def _unknown(key: str, names: Sequence[str]) -> str:
+    if key == INCLUDE:
+        return "expected before the first [section]: it takes in the sections of another file"
     close = nearest(key, names)
     if close is not None:
         return f"unknown key; did you mean '{close}'?"

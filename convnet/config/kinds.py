@@ -24,7 +24,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BATCHES = re.compile(r"([0-9]{1,6})(?:\s*-\s*([0-9]{1,6}))?")
 _MAPS = re.compile(r"([0-9]{1,9})\s*x\s*([0-9]{1,9})\s*x\s*([0-9]{1,9})")
-_CALL = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\.([A-Za-z_]\w*)\s*(?:\((.*)\))?", re.DOTALL)
+_CALL = re.compile(r"(?:([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\.)?([A-Za-z_]\w*)\s*(?:\((.*)\))?", re.DOTALL)
 _BOOLEANS = {"1": True, "yes": True, "true": True, "on": True, "0": False, "no": False, "false": False, "off": False}
 
 
@@ -80,24 +80,25 @@ class Int:
 
 @dataclass(frozen=True)
 class Float:
-    """A finite number, with its bounds; `above` is a bound that the number itself must not be equal to."""
+    """A finite number, with its bounds; `above` and `below` are bounds that the number itself must not be equal to."""
 
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None
+    below: float | None = None
 
     @property
     def expected(self) -> str:
         """What is expected, in words."""
-        return "a number" + _bounds(self.minimum, self.maximum, self.above)
+        return "a number" + _bounds(self.minimum, self.maximum, self.above, self.below)
 
     def parse(self, text: str) -> float:
         """The number. Raises ValueError if it is none, is not finite or is out of bounds."""
         if not _NUMBER.fullmatch(text.strip()):
             raise unexpected(self.expected, text)
         value = float(text)
-        above = self.above is None or value > self.above
-        if not (math.isfinite(value) and above and _within(value, self.minimum, self.maximum)):
+        inside = (self.above is None or value > self.above) and (self.below is None or value < self.below)
+        if not (math.isfinite(value) and inside and _within(value, self.minimum, self.maximum)):
             raise unexpected(self.expected, text)
         return value
 
@@ -218,23 +219,32 @@ class Call:
 
 @dataclass(frozen=True)
 class FunctionCall:
-    """A function in a module, with or without arguments."""
+    """A function in a module, with or without arguments.
+
+    `own` are names of functions of the module `home`, which are written alone or as if they were of a module `alias`.
+    """
+
+    own: tuple[str, ...] = ()
+    home: str = ""
+    alias: str = ""
 
     @property
     def expected(self) -> str:
         """What is expected, in words."""
-        return "moduleName.functionName(param1,param2,...)"
+        names = f", or one of {', '.join(self.own)}" if self.own else ""
+        return f"moduleName.functionName(param1,param2,...){names}"
 
     def parse(self, text: str) -> Call:
         """The function and its arguments. Raises ValueError if it is not written so or an argument is empty."""
         match = _CALL.fullmatch(text.strip())
-        if not match:
+        if not match or (match[1] is None and match[2] not in self.own):
             raise unexpected(self.expected, text)
         inside = (match[3] or "").strip()
         arguments = tuple(item.strip() for item in inside.split(",")) if inside else ()
         if not all(arguments):
             raise unexpected(self.expected, text)
-        return Call(match[1], match[2], arguments)
+        own = match[2] in self.own and match[1] in (None, self.alias)
+        return Call(self.home if own else match[1], match[2], arguments)
 
 
 @dataclass(frozen=True)
@@ -282,9 +292,11 @@ def _within(value: float, minimum: float | None, maximum: float | None) -> bool:
     return (minimum is None or value >= minimum) and (maximum is None or value <= maximum)
 
 
-def _bounds(minimum: float | None, maximum: float | None, above: float | None = None) -> str:
+def _bounds(
+    minimum: float | None, maximum: float | None, above: float | None = None, below: float | None = None
+) -> str:
     if minimum is not None and maximum is not None and above is None:
         return f" from {minimum:.12g} to {maximum:.12g}"
-    phrases = (("above", above), ("of at least", minimum), ("of at most", maximum))
+    phrases = (("above", above), ("of at least", minimum), ("of at most", maximum), ("below", below))
     parts = [f"{words} {bound:.12g}" for words, bound in phrases if bound is not None]
     return " " + " and ".join(parts) if parts else ""

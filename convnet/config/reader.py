@@ -7,22 +7,23 @@ The grammar is that of Python's configparser, as cuda-convnet uses it:
 - A line indented deeper than its key continues the value.
 - `%(key)s` stands for the value of another key of the section, `%%` for `%`.
 
+What cuda-convnet has not: `${name}` in a value stands for a text, see `values`, and other files can be included, see
+`sources`.
+
 Sections and keys given twice are errors, and so is text after a section's `]`, unless it is a comment.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from convnet.config.interpolation import interpolate, referenced_keys
 from convnet.config.report import Place, Report, quoted
-
-_INLINE_COMMENT = re.compile(r"\s;")
-_MARK = re.compile("[=:]")
+from convnet.config.sources import Sources, entry_parts, is_comment, read_text, without_comment
+from convnet.config.values import plain
 
 
 @dataclass(frozen=True)
@@ -55,52 +56,42 @@ class Section:
 class CfgFile:
     """A cfg file: its path as given, its text, and its sections by name, in the file's order.
 
-    `readable` is False if the file could not be read, which was reported.
+    The text means the same without any other file: what is included is in it, and each `${name}` is replaced.
+    `readable` is False if the file, or one it includes, could not be read, which was reported. `files` are the files
+    that were read, as messages name them.
     """
 
     path: str
     text: str
     sections: dict[str, Section]
     readable: bool = True
+    files: frozenset[str] = frozenset()
 
 
-def read(path: Path | str, report: Report) -> CfgFile:
-    """The cfg file at `path`, in UTF-8. What is wrong goes to `report`; a file that cannot be read has no sections."""
+def read(path: Path | str, report: Report, folders: Sequence[Path] = ()) -> CfgFile:
+    """The cfg file at `path`, in UTF-8. What is wrong goes to `report`; a file that cannot be read has no sections.
+
+    folders: where files that it includes are looked for by name, besides the folder of the including file.
+    """
     name = os.fspath(path)
     report.add_file(name)
-    data = _bytes(name, report)
-    try:
-        return CfgFile(name, "", {}, readable=False) if data is None else parse(data.decode("utf-8-sig"), name, report)
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        place = Place(name, before.count(b"\n") + 1)
-        report.error(f"expected UTF-8 text, found the byte 0x{error.object[error.start]:02x}", place=place)
-        return CfgFile(name, "", {}, readable=False)
+    text = read_text(name, report)
+    return CfgFile(name, "", {}, readable=False) if text is None else parse(text, name, report, folders)
 
 
-def parse(text: str, name: str, report: Report) -> CfgFile:
+def parse(text: str, name: str, report: Report, folders: Sequence[Path] = ()) -> CfgFile:
     """The cfg file with this text; `name` stands for it in messages. What is wrong goes to `report`."""
-    report.add_file(name)
-    lines = _Lines(report)
-    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
-        lines.add(line, Place(name, number))
+    sources = Sources(report, folders)
+    sources.take(text, name)
+    lines = _Lines(report, sources)
+    for body in sources.bodies:
+        lines.begin_file()
+        for line, place in body:
+            lines.add(line, place)
+    sources.report_strays()
     sections = {section: _finished(raw, report) for section, raw in lines.sections.items()}
-    return CfgFile(name, text, sections)
-
-
-def _bytes(name: str, report: Report) -> bytes | None:
-    try:
-        return Path(name).read_bytes()
-    except FileNotFoundError:
-        text = "the file does not exist"
-    except IsADirectoryError:
-        text = "expected a file, found a directory"
-    except OSError as error:
-        text = f"the file cannot be read: {error.strerror}"
-    except ValueError as error:
-        text = f"expected the name of a file: {error}"
-    report.error(text, place=Place(name, 0))
-    return None
+    same = sources.plain and not lines.changed
+    return CfgFile(name, text if same else "\n".join([*lines.text, ""]), sections, sources.whole, sources.names)
 
 
 @dataclass
@@ -108,10 +99,11 @@ class _RawEntry:
     key: str
     place: Place
     lines: list[str]
+    broken: bool = False
 
     @property
     def text(self) -> str:
-        return "\n".join(self.lines).rstrip()
+        return plain("\n".join(self.lines).rstrip())
 
 
 @dataclass
@@ -122,40 +114,66 @@ class _RawSection:
 
 
 class _Lines:
-    """Takes the lines of a file one by one.
+    """Takes the lines of files one by one; `text` are the same lines with the values of each `${name}`.
 
     After a mistake it goes on, so that one mistake gives one error: what belongs to a section given twice, a key given
-    twice or a line without meaning is read but kept nowhere, and text before the first section is reported once.
+    twice or a line without meaning is read but kept nowhere.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, sources: Sources) -> None:
         self.sections: dict[str, _RawSection] = {}
-        self._report = report
+        self.text: list[str] = []
+        self.changed = False
+        self._report, self._sources = report, sources
         self._section: _RawSection | None = None
         self._open: _RawEntry | None = None
         self._indent = 0
-        self._text_before_sections = False
+
+    def begin_file(self) -> None:
+        """The next line is the first of another file."""
+        self._section = self._open = None
+        self._indent = 0
 
     def add(self, line: str, place: Place) -> None:
         """Takes the next line."""
-        if line.lstrip().startswith(("#", ";")):
+        self.text.append(line.rstrip("\n"))
+        if is_comment(line):
             return
-        content = _INLINE_COMMENT.split(line, maxsplit=1)[0].strip()
+        content = without_comment(line)
         indent = len(line) - len(line.lstrip())
         if self._open is not None and (not content or indent > self._indent):
-            self._open.lines.append(content)
-        elif content:
+            self._continue(self._open, content, line[:indent], place)
+        elif content.startswith("["):
             self._indent = indent
-            self._begin(content, place)
-
-    def _begin(self, content: str, place: Place) -> None:
-        if content.startswith("["):
             self._begin_section(content, place)
-        elif self._section is not None:
-            self._begin_entry(self._section, content, place)
-        elif not self._text_before_sections:
-            self._text_before_sections = True
-            self._report.error(f"expected a [section] first, found {quoted(content)}", place=place)
+        elif content and self._section is not None:
+            self._indent = indent
+            self._begin_entry(self._section, content, line[:indent], place)
+
+    def _continue(self, entry: _RawEntry, content: str, margin: str, place: Place) -> None:
+        expanded = self._expanded(entry, content, place)
+        if expanded != content:
+            self._change(margin + expanded)
+        # A text that makes the line a comment is no part of the value.
+        if not is_comment(expanded):
+            entry.lines.append(expanded)
+
+    def _change(self, line: str) -> None:
+        """Values have changed the last line of the text to this one."""
+        self.text[-1], self.changed = line, True
+
+    def _expanded(self, entry: _RawEntry, text: str, place: Place) -> str:
+        """The text with what each `${name}` in it stands for; after an error the entry is broken."""
+        if "${" not in text:
+            return text
+        try:
+            return without_comment(self._sources.values.expand(text))
+        except ValueError as error:
+            entry.broken = True
+            section = self._section.name if self._section else None
+            text_and_way = f"{error}{self._sources.included(place.file)}"
+            self._report.error(text_and_way, place=place, section=section or None, key=entry.key)
+            return text
 
     def _begin_section(self, content: str, place: Place) -> None:
         inside, bracket, rest = content[1:].partition("]")
@@ -169,14 +187,24 @@ class _Lines:
         elif rest.strip() and not rest.lstrip().startswith(("#", ";")):
             self._report.error(f"expected nothing after ']', found {quoted(rest)}", place=place, section=name)
         if name in self.sections:
-            line = self.sections[name].place.line
-            self._report.error(f"this section was given before, in line {line}", place=place, section=name)
+            self._report.error(self._given_before(name, place), place=place, section=name)
         elif name:
             self.sections[name] = self._section
 
-    def _begin_entry(self, section: _RawSection, content: str, place: Place) -> None:
-        key, mark, value = _entry_parts(content)
-        self._open = _RawEntry(key, place, [value])
+    def _given_before(self, name: str, place: Place) -> str:
+        before = self.sections[name].place
+        if before.file == place.file:
+            return f"this section was given before, in line {before.line}"
+        ways = [self._sources.included(file) for file in (before.file, place.file)]
+        return f"this section was given before, at {before}{ways[0]}{ways[1].replace(';', '; the second one', 1)}"
+
+    def _begin_entry(self, section: _RawSection, content: str, margin: str, place: Place) -> None:
+        key, mark, value = entry_parts(content)
+        self._open = entry = _RawEntry(key, place, [])
+        expanded = self._expanded(entry, value, place)
+        if expanded != value:
+            self._change(f"{margin}{key}{mark}{expanded}")
+        entry.lines.append(expanded)
         if not mark:
             self._report.error(f"expected key=value, found {quoted(content)}", place=place, section=section.name)
         elif not key:
@@ -185,15 +213,7 @@ class _Lines:
             line = section.entries[key.lower()].place.line
             self._report.error(f"given before, in line {line}", place=place, section=section.name or None, key=key)
         else:
-            section.entries[key.lower()] = self._open
-
-
-def _entry_parts(content: str) -> tuple[str, str, str]:
-    """Key, `=` or `:`, and value; the two last are empty if there is no such mark."""
-    match = _MARK.search(content)
-    if match is None:
-        return content, "", ""
-    return content[: match.start()].rstrip(), match[0], content[match.end() :].lstrip()
+            section.entries[key.lower()] = entry
 
 
 def _finished(raw: _RawSection, report: Report) -> Section:
@@ -201,7 +221,7 @@ def _finished(raw: _RawSection, report: Report) -> Section:
     entries: dict[str, Entry] = {}
     for key, entry in raw.entries.items():
         try:
-            entries[key] = Entry(entry.key, interpolate(key, texts), entry.place)
+            entries[key] = Entry(entry.key, interpolate(key, texts), entry.place, entry.broken)
         except ValueError as error:
             report.error(str(error), place=entry.place, section=raw.name, key=entry.key)
             entries[key] = Entry(entry.key, texts[key], entry.place, broken=True)

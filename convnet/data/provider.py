@@ -112,7 +112,8 @@ class DataProvider(ABC):
 
     name: of the provider. description: what data this is.
     train_batches, test_batches: the numbers of the batches; training starts at 1, as in cuda-convnet.
-    shapes: what one case of each matrix looks like: [images after cropping, labels].
+    shapes: what one case of each matrix of a batch looks like: [images after cropping, labels], and the label matrix if
+        the data has more to say than one label a case.
     label_names: of the `num_classes` classes. sample: whether this is built-in data for trying things out.
     """
 
@@ -124,6 +125,15 @@ class DataProvider(ABC):
     num_classes: int
     label_names: list[str]
     sample: bool
+
+    @property
+    def matrix_shapes(self) -> list[Shape]:
+        """What one case of each matrix that a net may take looks like: images, labels, label matrix.
+
+        The label matrix is (case, class), 1 for the class of the case and 0 otherwise. Where batches lack it, the net
+        makes it of the labels, if it takes it at all.
+        """
+        return self.shapes if len(self.shapes) > 2 else [*self.shapes, Shape(self.num_classes)]
 
     @abstractmethod
     def cases(self, batchnum: int) -> int:

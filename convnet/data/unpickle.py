@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import pickle
 import re
-from typing import Literal
+from collections.abc import Collection
+from typing import Any, Literal
 
 import numpy as np
 
@@ -85,8 +86,24 @@ class _Array:
         return self._array
 
 
+class Inert:
+    """Stands in for an instance of a class that is not run: `state` is what the pickle says of it, None for nothing."""
+
+    def __init__(self, *_: object) -> None:
+        """An instance whose state comes later."""
+        self.state: object = None
+
+    def __setstate__(self, state: object) -> None:
+        """Take the state."""
+        self.state = state
+
+
 class _Unpickler(pickle.Unpickler):
-    """Knows nothing but the stand-ins."""
+    """Knows nothing but the stand-ins; classes of the modules `inert` become `Inert`."""
+
+    def __init__(self, content: bytes, inert: Collection[str]) -> None:
+        super().__init__(io.BytesIO(content), encoding="bytes")
+        self._inert = inert
 
     def find_class(self, module: str, name: str) -> object:
         """What stands in for a global. Raises _Refused for one that is not admitted."""
@@ -100,6 +117,8 @@ class _Unpickler(pickle.Unpickler):
             ("_codecs", "encode"): self._latin1,
         }
         place = module.removeprefix("numpy.core.").removeprefix("numpy._core."), name
+        if module in self._inert:
+            return Inert
         if place not in admitted:
             raise _Refused(f"{module}.{name}")
         return admitted[place]
@@ -126,18 +145,20 @@ class _Unpickler(pickle.Unpickler):
         return text.encode("latin1")
 
 
-def unpickle(content: bytes, name: str) -> dict[str, object]:
-    """The dict in a pickle, with text keys; values are arrays or plain Python values, text of Python 2 being bytes.
+def unpickle(content: bytes, name: str, *, inert: Collection[str] = (), text: bool = False) -> dict[str, object]:
+    """The dict in a pickle, with text keys; values are arrays or plain Python values, tuples being lists.
 
-    name: of the file, for messages.
+    name: of the file, for messages. inert: modules of Python 2 whose instances are admitted as `Inert`; the modules are
+    not imported. text: make text of Python 2, which otherwise is bytes, text.
 
     Raises ConvnetError where the pickle is damaged, holds something else than a dict, or names anything that is not
     admitted: nothing of that is imported or called.
     """
     try:
-        loaded = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        loaded = _Unpickler(content, inert).load()
         if isinstance(loaded, dict):
-            return {_text(key): _finished(value) for key, value in loaded.items()}
+            found: dict[Any, object] = _Finisher(text=text).finished(loaded)
+            return {_text(key): value for key, value in found.items()}
     except _Refused as error:
         raise ConvnetError(f"{name}: refused, as only arrays and plain values may be in it; found {error}") from error
     except _PICKLE_ERRORS as error:
@@ -145,6 +166,40 @@ def unpickle(content: bytes, name: str) -> dict[str, object]:
     raise ConvnetError(f"{name}: expected a pickled dict, found {type(loaded).__name__}")
 
 
-def _finished(value: object) -> object:
-    """A value of the dict, with an array in place of its stand-in."""
-    return value.finished() if isinstance(value, _Array) else value
+class _Finisher:
+    """Puts arrays in place of their stand-ins, and text in place of bytes; containers met twice stay one."""
+
+    def __init__(self, *, text: bool) -> None:
+        self._text = text
+        self._made: dict[int, tuple[Any, Any]] = {}  # by id: the old one, so that the id stays its own, and the new one
+        self._waiting: list[tuple[Any, Any]] = []
+
+    def finished(self, root: Any) -> Any:
+        """A container like `root`, with all that is in it."""
+        result = self._value(root)
+        while self._waiting:  # and not Python's stack, because pickles may nest deeper
+            self._fill(*self._waiting.pop())
+        return result
+
+    def _fill(self, old: Any, new: Any) -> None:
+        """Bring what is in one container to the one that takes its place."""
+        if isinstance(old, dict):
+            new.update({_text(key) if self._text else key: self._value(value) for key, value in old.items()})
+        elif isinstance(old, Inert):
+            new.state = self._value(old.state)
+        else:
+            new.extend(map(self._value, old))
+
+    def _value(self, value: Any) -> Any:
+        """A value or, for a container, the one that takes its place and waits to be filled."""
+        if isinstance(value, _Array):
+            return value.finished()
+        if isinstance(value, bytes) and self._text:
+            return _text(value)
+        if not isinstance(value, list | tuple | dict | Inert):
+            return value
+        if id(value) not in self._made:
+            new: Any = {} if isinstance(value, dict) else Inert() if isinstance(value, Inert) else []
+            self._made[id(value)] = value, new
+            self._waiting.append((value, new))
+        return self._made[id(value)][1]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from convnet.config.keys import REQUIRED, Key, read_values
 from convnet.config.nearest import nearest
 from convnet.config.reader import CfgFile, Section
 from convnet.config.report import Place, Report
-from convnet.graph.checks import check_uses
+from convnet.graph.checks import check_gradients_pass, check_uses
+from convnet.graph.costs import check_children, link_cost, merge_gradients
 from convnet.graph.layer_graph import LayerGraph, Node, link_consumers
-from convnet.graph.neurons import neuron_node
+from convnet.graph.neurons import detached_nodes
 from convnet.graph.parameters import attach_parameters, check_functions
-from convnet.graph.placement import check_devices, place
-from convnet.graph.softmax import link_softmax, merge_gradients
-from convnet.layers import layer_types, unknown_type
+from convnet.graph.placement import check_devices, check_replicas, place
+from convnet.layers import layer_type, unknown_type
 from convnet.layers.base import Layer, LayerReport
-from convnet.layers.common import DROPOUT, GPU, INPUTS, common_keys
+from convnet.layers.common import GPU, IGNORED, INPUTS, common_keys, common_params
 from convnet.shape import Shape
 
 TRAIN_SECTION = "train"  # of the parameter file: options of the command, unless a layer bears the name
@@ -33,8 +34,11 @@ def build_graph(layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[S
     """
     nodes = _Builder(layers, params, data_shapes, report).build()
     check_uses(layers, report)
+    check_gradients_pass(nodes, report)
     report.raise_if_errors()
     link_consumers(nodes)
+    check_replicas(nodes, report)
+    report.raise_if_errors()
     merge_gradients(nodes)
     return LayerGraph(nodes)
 
@@ -87,17 +91,21 @@ class _Builder:
         self.built[section.name] = None
         if cls is None:
             return
-        keys = (*common_keys(cls), *cls.keys)
+        early = tuple(replace(key, default=None) for key in _params(cls) if key.in_layers)
+        keys = (*common_keys(cls), *cls.keys, *early)
         names = self._input_names(section, cls)
         elsewhere = f"belongs into the parameter file, section [{section.name}]"
-        values = read_values(section, keys, ignored=(*cls.ignored, DROPOUT), inputs=max(1, len(names)),
+        values = read_values(section, keys, ignored=(*cls.ignored, *IGNORED), inputs=max(1, len(names)),
                              report=self.report, also_allowed=("type", "inputs"),
-                             misplaced=dict.fromkeys(_names(cls.params), elsewhere))  # fmt: skip
+                             misplaced=dict.fromkeys(_names(_params(cls)), elsewhere))  # fmt: skip
         self._check_for_run(values, section)
-        learning = self._learning(section, cls, len(names))
+        check_children(section, values, self.layers, self.built, LayerReport(self.report, section))
+        whole = len(values) == len(keys)
+        found = {key.name: values.pop(key.name, None) for key in early}
+        learning = self._learning(section, cls, len(names), {k.name: found[k.name] for k in early if k.given(section)})
         inputs = self._inputs(section, names)
         # What has an error is missing: a layer is made only of what it needs.
-        whole = len(values) == len(keys) and len(learning) == len(cls.params) and len(inputs) == len(names)
+        whole = whole and len(learning) == len(_params(cls)) and len(inputs) == len(names)
         known = inputs if cls.inputs_range[1] else self.data_shapes
         if whole and known:
             self._finish(cls(section.name, names, values, learning), inputs, section)
@@ -111,16 +119,16 @@ class _Builder:
             check_functions(values, own)
 
     def _layer_type(self, section: Section) -> type[Layer] | None:
-        entry, types = section.entries.get("type"), layer_types()
+        entry = section.entries.get("type")
         if entry is None:
             self._error(section, "type", "expected a layer type, but the key is missing")
             return None
         if entry.broken:
             return None
-        if entry.value not in types:
+        cls = layer_type(entry.value)
+        if cls is None:
             self._error(section, "type", unknown_type(entry.value))
-            return None
-        return types[entry.value]
+        return cls
 
     def _input_names(self, section: Section, cls: type[Layer]) -> list[str]:
         fewest, most = cls.inputs_range
@@ -158,25 +166,31 @@ class _Builder:
             return ": a layer cannot be its own input"
         if name in self.layers.sections:
             return f" before this layer; it is at {self.layers.sections[name].place}, and inputs come first"
-        below = self.layers.sections.get(name.removesuffix("_neuron"))
-        if below is not None and "neuron" in below.entries:
-            return f"; write '{below.name}': what reads it gets its neuron's output"
+        for key in ("neuron", "dropout"):
+            below = self.layers.sections.get(name.removesuffix(f"_{key}"))
+            if below is not None and key in below.entries:
+                return f"; write '{below.name}': what reads it gets its {key}'s output"
         near = nearest(name, self.built)
         return f"; did you mean '{near}'?" if near else ""
 
-    def _learning(self, section: Section, cls: type[Layer], inputs: int) -> dict[str, Any]:
+    def _learning(self, section: Section, cls: type[Layer], inputs: int, early: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of the parameter file; `early` are those of its keys that the layer file has."""
+        keys = [replace(key, default=None) if key.name in early else key for key in _params(cls)]
         if self.params is None:
-            empty = {key.name: None if key.default is REQUIRED else key.default for key in cls.params}
-            return {key.name: [empty[key.name]] * inputs if key.per_input else empty[key.name] for key in cls.params}
+            empty = {key.name: None if key.default is REQUIRED else key.default for key in keys}
+            learning = {key.name: [empty[key.name]] * inputs if key.per_input else empty[key.name] for key in keys}
+            return {**learning, **early}
         params = self.params.sections.get(section.name)
-        if params is None and cls.needs_params:
+        if params is None and any(key.default is REQUIRED for key in keys):
             if self.params.readable:
                 self._section_missing(section, cls, self.params)
             return {}
         theirs = ["type", "inputs", *_names((*common_keys(cls), *cls.keys))]
-        return read_values(params, cls.params, ignored=(*cls.ignored, DROPOUT), inputs=max(1, inputs),
-                           report=self.report,
-                           misplaced=dict.fromkeys(theirs, "belongs into the layer file"))  # fmt: skip
+        learning = read_values(params, keys, ignored=(*cls.ignored, *IGNORED), inputs=max(1, inputs),
+                               report=self.report,
+                               misplaced=dict.fromkeys(theirs, "belongs into the layer file"))  # fmt: skip
+        missing = {key.name for key in keys if key.name in early and not key.given(params)}
+        return {**learning, **{name: early[name] for name in missing}}
 
     def _section_missing(self, section: Section, cls: type[Layer], params: CfgFile) -> None:
         near = nearest(section.name, set(params.sections) - set(self.layers.sections))
@@ -185,22 +199,19 @@ class _Builder:
         self.report.error(text, place=section.place, section=section.name)
 
     def _finish(self, layer: Layer, inputs: list[Node], section: Section) -> None:
-        own = LayerReport(self.report, section, self.params.sections.get(section.name) if self.params else None)
+        params = self.params.sections.get(section.name) if self.params else None
+        own = LayerReport(self.report, section, params)
         layer.input_shapes = [node.layer.shape for node in inputs] if inputs else self.data_shapes or []
-        node = Node(layer, section, inputs)
-        link_softmax(node)
+        node = Node(layer, section, inputs, params=params)
+        link_cost(node, self.built)
         shape = layer.output_shape(own)
         gpus = place(layer, inputs, layer.values.get(GPU.name), own)
         if shape is None or gpus is None:
             return
         layer.shape, node.gpus = shape, gpus
         attach_parameters(node, {n.name: n for n in self.nodes}, own)
-        self.nodes.append(node)
-        self.built[section.name] = node
-        if layer.values.get("neuron") and layer.takes_neuron:
-            expanded = neuron_node(node, taken=set(self.layers.sections))
-            self.nodes.append(expanded)
-            self.built[section.name] = expanded
+        self.nodes += [node, *detached_nodes(node, taken=set(self.layers.sections))]
+        self.built[section.name] = self.nodes[-1]
 
     def _note_unused_sections(self) -> None:
         for name, section in (self.params.sections if self.params else {}).items():
@@ -213,6 +224,11 @@ class _Builder:
         LayerReport(self.report, section).error(text, key)
 
 
+def _params(cls: type[Layer]) -> tuple[Key, ...]:
+    """The keys of the parameter file that a layer type takes."""
+    return (*cls.params, *common_params(cls))
+
+
 def _names(keys: Sequence[Key]) -> list[str]:
     """The keys' names and other names, in lower case."""
-    return [name.lower() for key in keys for name in (key.name, *key.aliases)]
+    return [name for key in keys for name in key.names]

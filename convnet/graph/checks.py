@@ -1,4 +1,4 @@
-"""Checks that need the whole layer file, by the names in it: they hold whatever else is wrong with the layers."""
+"""Checks that need the whole layer file: by the names in it, whatever else is wrong, or by the layers made of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from convnet.config.reader import CfgFile, Section
 from convnet.config.report import Place, Report
-from convnet.layers import layer_types
+from convnet.graph.layer_graph import Node
+from convnet.layers import layer_type
+from convnet.layers.base import Layer, LayerReport
 
 
 def check_uses(layers: CfgFile, report: Report) -> None:
@@ -30,21 +32,33 @@ def check_uses(layers: CfgFile, report: Report) -> None:
             report.error(text, place=section.place, section=section.name)
 
 
+def check_gradients_pass(nodes: Sequence[Node], report: Report) -> None:
+    """Report layers without a gradient above weights that learn. nodes: inputs before consumers."""
+    learners: dict[Node, str] = {}  # by layer, one of those below it, or itself, that learn
+    for node in nodes:
+        below = [learners[source] for source in node.inputs if source in learners]
+        if below and not node.layer.passes_gradient:
+            text = f"'{node.layer.type}' passes no gradient, but below it '{below[0]}' has weights that learn"
+            LayerReport(report, node.section).error(f"a layer of type {text}", "inputs")
+        elif below or any(parameter.learns for parameter in node.parameters.values()):
+            learners[node] = below[0] if below else node.name
+
+
 def _is_torn(layers: CfgFile, report: Report) -> bool:
     """Whether lines or sections were lost in reading the file: errors without a key, other than about a layer."""
     places = {section.place for section in layers.sections.values()}
     return any(
-        error.place is not None and error.place.file == layers.path and error.key is None and error.place not in places
+        error.place is not None and error.place.file in layers.files and error.key is None and error.place not in places
         for error in report.errors
     )
 
 
 def _is_wired(section: Section, layers: CfgFile) -> bool:
     """Whether the layer has a known type and as many inputs as that takes, all of them other layers with outputs."""
-    kind, names = section.entries.get("type"), _inputs(section)
-    if kind is None or kind.value not in layer_types():
+    cls, names = _type(section), _inputs(section)
+    if cls is None:
         return False
-    fewest, most = layer_types()[kind.value].inputs_range
+    fewest, most = cls.inputs_range
     return fewest <= len(names) <= most and all(
         name in layers.sections and name != section.name and not _is_cost(layers.sections[name]) for name in names
     )
@@ -56,5 +70,10 @@ def _inputs(section: Section) -> Sequence[str]:
 
 
 def _is_cost(section: Section) -> bool:
-    kind = section.entries.get("type")
-    return kind is not None and kind.value in layer_types() and layer_types()[kind.value].is_cost
+    cls = _type(section)
+    return cls is not None and cls.is_cost
+
+
+def _type(section: Section) -> type[Layer] | None:
+    entry = section.entries.get("type")
+    return None if entry is None else layer_type(entry.value)

@@ -15,8 +15,9 @@ from convnet.weights.parameter import Parameter
 class Node:
     """A layer in its graph.
 
-    `section`: the layer file's; that of the layer below for what stands for its `neuron=`. `gpus`: the device of each
-    replica, none for data layers. `parameters`: by matrix index, the biases under None.
+    `section`: the layer file's; that of the layer below for what stands for its `neuron=` or `dropout=`. `params`: the
+    parameter file's, if it has one. `gpus`: the device of each replica, none for data layers. `parameters`: by matrix
+    index, the biases under None. `statistics`: by name. `kept`: tests keep the layer's output, for a caller to read.
     """
 
     layer: Layer
@@ -25,6 +26,9 @@ class Node:
     consumers: list[Node] = field(default_factory=list)
     gpus: tuple[int, ...] = ()
     parameters: dict[int | None, Parameter] = field(default_factory=dict)
+    params: Section | None = None
+    kept: bool = False
+    statistics: dict[str, Parameter] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,10 +68,16 @@ class LayerGraph:
 
     @property
     def parameters(self) -> list[Parameter]:
-        """Every weight matrix and all biases, once each, in the order of the layers."""
-        return list(dict.fromkeys(p for node in self.nodes for p in node.parameters.values()))
+        """Every weight matrix, all biases and all statistics, once each, in the order of the layers."""
+        held = ((*node.parameters.values(), *node.statistics.values()) for node in self.nodes)
+        return list(dict.fromkeys(parameter for parameters in held for parameter in parameters))
+
+    @property
+    def devices(self) -> int:
+        """How many devices its `gpu` keys count on: one more than the highest number."""
+        return 1 + max((gpu for node in self.nodes for gpu in node.gpus), default=0)
 
     @property
     def size(self) -> int:
         """The number of weights and biases."""
-        return sum(parameter.matrix.size for parameter in self.parameters)
+        return sum(parameter.matrix.size for parameter in self.parameters if parameter.statistic is None)

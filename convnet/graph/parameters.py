@@ -1,4 +1,4 @@
-"""Weights and biases of the layers, and which of them are shared (the key `weightSource`)."""
+"""Weights, biases and statistics of the layers, and which weights are shared (the key `weightSource`)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from convnet.layers.base import Layer, LayerReport
 from convnet.layers.filters import FilterLayer
 from convnet.weights.initial import find_function
 from convnet.weights.parameter import Parameter
-from convnet.weights.schedule import ParameterSchedule
+from convnet.weights.schedule import Decay, ParameterSchedule
 
-_FIXED = ParameterSchedule("const", 0.0)  # for nets without a parameter file
+_FIXED = ParameterSchedule("const", 0.0)  # for statistics, and for nets without a parameter file
 
 
 def check_functions(values: Mapping[str, Any], report: LayerReport) -> None:
     """Report functions for initial weights or biases that are not found. This imports the user's modules."""
-    for key in ("initWFunc", "initBFunc"):
+    for key in ("initWFunc", "initBFunc", "initCFunc"):
         if values.get(key) is not None:
             try:
                 find_function(values[key])
@@ -32,13 +32,15 @@ def attach_parameters(node: Node, earlier: Mapping[str, Node], report: LayerRepo
     for index in range(len(layer.weights)):
         source = sources[index]
         if source is None:
-            node.parameters[index] = _weights(layer, index)
+            node.parameters[index] = _weights(layer, index, report)
             continue
         shared = _shared(node, index, source, earlier, report)
         if shared is not None:
             node.parameters[index] = shared
     if layer.biases is not None:
-        node.parameters[None] = _biases(layer)
+        node.parameters[None] = _biases(layer, report)
+    for name, matrix in layer.statistics.items():
+        node.statistics[name] = Parameter(layer.name, None, matrix, _FIXED, momentum=0.0, statistic=name)
 
 
 def _sources(layer: Layer, report: LayerReport) -> list[tuple[str, int] | None]:
@@ -50,17 +52,34 @@ def _sources(layer: Layer, report: LayerReport) -> list[tuple[str, int] | None]:
     return sources
 
 
-def _weights(layer: Layer, index: int) -> Parameter:
+def _weights(layer: Layer, index: int, report: LayerReport) -> Parameter:
     of = layer.learning
+    eps = _schedule(of["epsW"][index] or _FIXED, of["schedW"], "schedW", report)
+    wball, norm_min, norm_max = (of[key][index] if key in of else 0.0 for key in ("wball", "wcNormMin", "wcNormMax"))
     return Parameter(
-        layer.name, index, layer.weights[index], of["epsW"][index] or _FIXED, of["momW"][index] or 0.0,
-        of["wc"][index], of["wball"][index],
+        layer.name, index, layer.weights[index], eps, of["momW"][index] or 0.0, of["wc"][index], wball,
+        norm_min=norm_min, norm_max=norm_max, nesterov=of["nesterov"], update_period=of["updatePeriod"],
     )  # fmt: skip
 
 
-def _biases(layer: Layer) -> Parameter:
+def _biases(layer: Layer, report: LayerReport) -> Parameter:
     assert layer.biases is not None
-    return Parameter(layer.name, None, layer.biases, layer.learning["epsB"] or _FIXED, layer.learning["momB"] or 0.0)
+    of = layer.learning
+    return Parameter(
+        layer.name, None, layer.biases, _schedule(of["epsB"] or _FIXED, of["schedB"], "schedB", report),
+        of["momB"] or 0.0, nesterov=of["nesterov"], update_period=of["updatePeriod"],
+    )  # fmt: skip
+
+
+def _schedule(rate: ParameterSchedule, decay: Decay | None, key: str, report: LayerReport) -> ParameterSchedule:
+    """The rate with what `schedW` or `schedB` says of it."""
+    if decay is None:
+        return rate
+    if rate.kind != "const":
+        report.error(f"expected {key.replace('sched', 'eps')} to be a number, for {key} to change, found '{rate}'", key)
+    if decay.noise:
+        report.note("noiseStdev=0 has no effect here: there is no noise on rates", key)
+    return decay.of(rate)
 
 
 def _shared(
@@ -85,8 +104,8 @@ def _shared(
             f"expected weights of {matrix.rows}x{matrix.columns}, but '{name}[{position}]' has "
             f"{found.rows}x{found.columns}"
         )
-    elif _window(other.layer, position) != _window(own, index):
-        problem = f"expected weights for windows of the same size and channels, those of '{name}[{position}]' differ"
+    elif isinstance(own, FilterLayer) and isinstance(other.layer, FilterLayer):
+        problem = _filters_differ(own, index, other.layer, position)
     if problem:
         report.error(problem, "weightSource")
         return None
@@ -94,9 +113,21 @@ def _shared(
     return other.parameters[position]
 
 
-def _window(layer: Layer, index: int) -> tuple[int, int] | None:
+def _filters_differ(own: FilterLayer, index: int, other: FilterLayer, position: int) -> str | None:
+    """What is wrong if filters of the right number of weights do not fit, or if they see channels that do not."""
+    if _window(other, position) != _window(own, index):
+        return f"expected weights for windows of the same size and channels, those of '{other.name}[{position}]' differ"
+    mine, theirs = own.connections[index], other.connections[position]
+    if mine is None or own.values["initCFunc"] is not None:
+        return None  # connections are not taken over from the other layer
+    if theirs is None:
+        return f"expected a matrix with randSparse, whose channels are shared too; '{other.name}[{position}]' has none"
+    wanted = f"{mine.shape[0]} groups of {own.input_maps[index].channels} channels"
+    found = f"{theirs.shape[0]} groups of {other.input_maps[position].channels} channels"
+    return None if found == wanted else f"expected a matrix for {wanted}, but '{other.name}[{position}]' has {found}"
+
+
+def _window(layer: FilterLayer, index: int) -> tuple[int, int]:
     """Channels and side of the window that a matrix is for: they decide how its rows lie in memory."""
-    if not isinstance(layer, FilterLayer):
-        return None
     geometry = layer.geometries[index]
     return geometry.filter_channels, geometry.filter_size

@@ -10,6 +10,16 @@ from convnet.config.nearest import nearest
 from convnet.layers.base import Layer
 from convnet.ops.neuron import NAMES as NEURONS
 
+# Types of the originals that cannot be had, and why.
+_GONE = {
+    "treefc": "their weights follow a tree of classes, which no data has here",
+    "cost.msm": "nothing here computes a softmax over sets of classes; cost.logreg takes the same labels",
+    "cost.gsum2": "its first input said which cases count; cost.sum2 counts every case",
+    "cost.tica": "nothing here computes the cost of topographic ICA",
+    "cost.rflickr": "nothing here computes log(1 + (y - t)^2); cost.bce takes the same inputs",
+    "sum": "cuda-convnet2 reads the type but cannot run it; pool adds up windows with pool=avg and sum=true",
+}
+
 
 @cache
 def layer_types() -> dict[str, type[Layer]]:
@@ -20,9 +30,27 @@ def layer_types() -> dict[str, type[Layer]]:
     return {cls.type: cls for cls in sorted(found, key=lambda cls: cls.type)}
 
 
+def layer_type(name: str) -> type[Layer] | None:
+    """The layer type that a layer file calls `name`, if there is one: by its name, or by that of a dialect."""
+    return layer_types().get(name) or _aliases().get(name)
+
+
+@cache
+def _aliases() -> dict[str, type[Layer]]:
+    return {alias: cls for cls in layer_types().values() for alias in other_names(cls)}
+
+
+def other_names(cls: type[Layer]) -> tuple[str, ...]:
+    """The names of a layer type in dialects; those of the types that it is derived from are not its own."""
+    own: tuple[str, ...] = vars(cls).get("aliases", ())
+    return own
+
+
 def unknown_type(name: str) -> str:
     """What to tell a user who took `name` for a layer type."""
     types, function = layer_types(), name.partition("[")[0].strip().lower()
+    if name in _GONE:
+        return f"layers of type '{name}' are not supported: {_GONE[name]}"
     if function in NEURONS:
         hint = f"'{function}' is a neuron: write neuron={name.lower()} in a layer"
     else:

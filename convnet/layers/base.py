@@ -30,6 +30,10 @@ class LayerReport:
         """Record an error of this layer; `key` is the cfg key at fault."""
         self._report.error(text, place=self._place(key), section=self._sections[0].name, key=key)
 
+    def note(self, text: str, key: str | None = None) -> None:
+        """Record something about this layer that stops nothing."""
+        self._report.note(text, place=self._place(key), section=self._sections[0].name, key=key)
+
 
 class Layer(ABC):
     """A layer: what it takes from the two files, the shape it gives, and the operations it is made of.
@@ -40,6 +44,7 @@ class Layer(ABC):
     """
 
     type: ClassVar[str] = ""
+    aliases: ClassVar[tuple[str, ...]] = ()  # names of the type in dialects
     inputs_range: ClassVar[tuple[int, int]] = (1, 1)
     keys: ClassVar[tuple[Key, ...]] = ()
     params: ClassVar[tuple[Key, ...]] = ()
@@ -47,11 +52,16 @@ class Layer(ABC):
     ignored: ClassVar[tuple[Ignored, ...]] = ()
     takes_neuron: ClassVar[bool] = True
     label_inputs: ClassVar[tuple[int, ...]] = ()  # inputs that are whole numbers, never rounded
+    target_inputs: ClassVar[tuple[int, ...]] = ()  # inputs that the layer compares others with; they get no gradient
     is_cost: ClassVar[bool] = False
     # Whether bprop reads this layer's own output. If not, a neuron above may overwrite it.
     reads_own_output: ClassVar[bool] = False
+    # Whether bprop gives its inputs a gradient. If not, there may be no weights that learn below it.
+    passes_gradient: ClassVar[bool] = True
     # Whether fprop can apply the neuron above in the same pass.
     fuses_neuron: ClassVar[bool] = False
+    # Whether the gradient of the output, which one cost alone reads, is given as that of the input; the graph says so.
+    merged = False
 
     def __init__(self, name: str, inputs: Sequence[str], values: dict[str, Any], learning: dict[str, Any]) -> None:
         self.name, self.inputs = name, list(inputs)
@@ -72,6 +82,11 @@ class Layer(ABC):
     def biases(self) -> Matrix | None:
         """The biases, if the layer has any."""
         return None
+
+    @property
+    def statistics(self) -> dict[str, Matrix]:
+        """What fprop writes while training and testing reads, by name; kept with the weights, but never learned."""
+        return {}
 
     @abstractmethod
     def fprop(self, plan: Emitter, *, training: bool) -> None:

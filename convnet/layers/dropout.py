@@ -13,7 +13,7 @@ class DropoutLayer(Layer):
     """In training each number is kept with probability `keep` and set to 0 otherwise, anew in every minibatch."""
 
     params = (
-        Key("keep", Float(above=0, maximum=1), "probability that a number is kept", default=0.5),
+        Key("keep", Float(above=0, maximum=1), "probability that a number is kept", default=0.5, in_layers=True),
         Key("enable", Bool(), "false: training does what testing does", default=True),
     )
 
@@ -62,6 +62,7 @@ class Dropout2(DropoutLayer):
     """The paper's dropout: training keeps numbers as they are, testing multiplies all by `keep`."""
 
     type = "dropout2"
+    aliases = ("hs",)  # in 2012
 
     def _test_scale(self) -> float:
         return float(self.learning["keep"])

@@ -27,13 +27,10 @@ class EltwiseSum(EltwiseLayer):
 
     type = "eltsum"
     inputs_range = (1, UNLIMITED)
-    # cuda-convnet has the key in the layer file, cuda-convnet2 in the parameter file.
-    keys = (Key("coeffs", Float(), "factor of each input", default=1.0, per_input=True),)
-    params = (Key("coeffs", Float(), "factor of each input; wins over the layer file's", default=None, per_input=True),)
+    params = (Key("coeffs", Float(), "factor of each input", default=1.0, per_input=True, in_layers=True),)
 
     def _coefficient(self, index: int) -> float:
-        learning = self.learning["coeffs"][index]
-        return float(self.values["coeffs"][index] if learning is None else learning)
+        return float(self.learning["coeffs"][index])
 
     def fprop(self, plan: Emitter, *, training: bool) -> None:
         """One pass over all inputs."""

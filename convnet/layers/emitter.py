@@ -44,11 +44,20 @@ class Emitter(Protocol):
     def biases_grad(self) -> Target | None:
         """Where their gradient goes; None if they do not learn."""
 
+    def exact(self, which: int | str) -> Tensor:
+        """Weight matrix `which` as a vector that is never rounded, or the statistic of this name."""
+
     def costs(self, values: int) -> Tensor:
         """Room for `values` numbers a case, which the net adds up over the minibatch."""
 
     def dropout_stream(self) -> dict[str, object]:
         """The arguments that number this layer's random draws: seed, stream, counter."""
+
+    def temporary(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        """Room of the layer's own for activations or gradients of this shape in each case; the same for one name."""
+
+    def whole(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        """As `temporary`, but numbers of the type of weights, and these once for all cases."""
 
     def emit(self, operation: str, *arguments: object, **parameters: object) -> None:
         """Run `operation` ("conv.fprop") of the device's backend with these tensors and parameters at this point."""

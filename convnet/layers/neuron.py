@@ -43,9 +43,14 @@ class Neuron(Layer):
         plan.emit("neuron.fprop", plan.input(0, self.shape.maps), plan.output(), self.function)
 
     def bprop(self, plan: Emitter) -> None:
-        """The gradient times the derivative."""
+        """The gradient times the derivative; the gradient itself where the cost above has multiplied already."""
         below = plan.input_grad(0, self.shape.maps)
-        if below is not None:
+        if below is None:
+            return
+        if self.merged:
+            if below.tensor.memory is not plan.output_grad().memory:
+                plan.emit("eltwise.scale", plan.output_grad(), below.tensor, coeff=1.0, accumulate=below.accumulate)
+        else:
             read = plan.output() if self.function.from_output else plan.input(0, self.shape.maps)
             plan.emit("neuron.bprop", plan.output_grad(), read, below.tensor, self.function,
                       accumulate=below.accumulate)  # fmt: skip

@@ -21,12 +21,12 @@ class NormLayer(Layer):
     needs_params = True
     keys: ClassVar[tuple[Key, ...]] = (
         Key("channels", Int(minimum=1), "channels of the input"),
-        Key("size", Int(minimum=1), "side of the window"),
+        Key("size", Int(minimum=1), "side of the window", aliases=("sizeX",)),
     )
     params = (
-        Key("scale", Float(), "the sum of squares is multiplied by scale / (numbers in a whole window)"),
-        Key("pow", Float(), "the exponent of the denominator"),
-        Key("minDiv", Float(above=0), "what the sum of squares is added to", default=1.0),
+        Key("scale", Float(), "the sum of squares is multiplied by scale / (numbers in a window)", in_layers=True),
+        Key("pow", Float(), "the exponent of the denominator", in_layers=True),
+        Key("minDiv", Float(above=0), "what the sum of squares is added to", default=1.0, in_layers=True),
     )
 
     def __init__(self, *arguments: Any) -> None:

@@ -10,13 +10,12 @@ from convnet.shape import Shape
 class Softmax(Layer):
     """Probabilities: y_i = e^x_i / sum_j e^x_j, the maximum subtracted first.
 
-    `merged`: the only consumer is a cost.logreg, which then gives the gradient of the softmax's input at once, as
-    (probability - target); the graph finds this out.
+    Below a cost.logreg or cost.crossent alone, the cost gives the gradient of the softmax's input at once, as
+    (probability - target).
     """
 
     type = "softmax"
     reads_own_output = True
-    merged = False
 
     def output_shape(self, report: LayerReport) -> Shape | None:
         """One probability for each input."""

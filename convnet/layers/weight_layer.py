@@ -7,15 +7,16 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from convnet.config.keys import Ignored, Key
-from convnet.config.kinds import Custom, Float, FunctionCall
+from convnet.config.kinds import Bool, Custom, Float, FunctionCall, Int
 from convnet.layers.base import UNLIMITED, Layer
 from convnet.layers.emitter import Emitter
 from convnet.weights.parameter import Matrix
-from convnet.weights.schedule import parse_schedule
+from convnet.weights.schedule import DECAY_TEXT, SCHEDULE_TEXT, parse_decay, parse_schedule
 
-SCHEDULE = Custom(
-    "a rate: a number of at least 0, or const, linear, exp or dexp[base=...;tgtFactor=...]", parse_schedule
-)
+# Where functions are that copy weights, and cuda-convnet2's name of that module.
+_INITW = ("convnet.training.initw", "initw")
+SCHEDULE = Custom(SCHEDULE_TEXT, parse_schedule)
+DECAY = Custom(DECAY_TEXT, parse_decay)
 
 
 def parse_weight_source(text: str) -> list[tuple[str, int] | None]:
@@ -48,17 +49,26 @@ class WeightLayer(Layer):
         Key("initW", Float(minimum=0), "standard deviation of the initial weights, drawn from N(0, initW^2)",
             default=0.01, per_input=True),
         Key("initB", Float(), "initial value of all biases", default=0.0),
-        Key("initWFunc", FunctionCall(), "a Python function func(layer, input, (rows, columns), params=[...]) that "
-            "gives all initial weight matrices as float32 arrays", default=None),
-        Key("initBFunc", FunctionCall(), "a Python function func(layer, (rows, columns), params=[...]) that gives the "
-            "initial biases as a float32 array", default=None),
+        Key("initWFunc", FunctionCall(("makew", "makewcat"), *_INITW), "a Python function func(layer, input, (rows, "
+            "columns), params=[...]) that gives all initial weight matrices as float32 arrays; makew(checkpoint) "
+            "copies those of the layer of this name, makewcat(checkpoint,layer,...) puts those of layers side by side",
+            default=None),
+        Key("initBFunc", FunctionCall(("makeb", "makebcat", "makeb_vec"), *_INITW), "a Python function func(layer, "
+            "(rows, columns), params=[...]) that gives the initial biases as a float32 array; makeb(checkpoint) and "
+            "makebcat(checkpoint,layer,...) copy them, makeb_vec(value,...) are these", default=None),
         Key("weightSource", WEIGHT_SOURCE, "whose weight matrix each input uses", default=None),
     )  # fmt: skip
     params: ClassVar[tuple[Key, ...]] = (
         Key("epsW", SCHEDULE, "learning rate of the weights", per_input=True),
         Key("epsB", SCHEDULE, "learning rate of the biases"),
+        Key("schedW", DECAY, "how a constant epsW changes, as written in 2012: epsW=0.01 with schedW=exp[tgtFactor=250]"
+            " is epsW=exp[base=0.01;tgtFactor=250]", default=None),
+        Key("schedB", DECAY, "how a constant epsB changes", default=None),
         Key("momW", Float(minimum=0), "momentum of the weights", per_input=True),
         Key("momB", Float(minimum=0), "momentum of the biases"),
+        Key("nesterov", Bool(), "Nesterov's momentum, for weights and biases", default=False),
+        Key("updatePeriod", Int(minimum=0), "weights and biases are updated after every so many passes, with the sum of"
+            " their gradients; 0: as often as possible", default=0),
         Key("wc", Float(minimum=0), "weight decay: each update takes epsW * wc * weight away", default=0.0,
             per_input=True),
         Key("wball", Float(minimum=0), "if above 0, the L2 norm that the weights of each filter are scaled to after an "
@@ -67,9 +77,8 @@ class WeightLayer(Layer):
     ignored: ClassVar[tuple[Ignored, ...]] = (
         Ignored("superEps", "cuda-convnet2 read it but never used it"),
         Ignored("superMom", "cuda-convnet2 read it but never used it"),
-        Ignored("updatePeriod", "weights are updated after every minibatch", harmless=(0, 1)),
-        Ignored("schedW", "epsW itself may be a schedule", harmless=()),
-        Ignored("schedB", "epsB itself may be a schedule", harmless=()),
+        Ignored("wcnorm", "the code of 2012 does not read it; wcNormMin and wcNormMax bound the norm of filters"),
+        Ignored("sched", "the code of 2012 does not read it either; schedW and schedB say how rates change"),
     )
 
     @abstractmethod

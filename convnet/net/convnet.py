@@ -10,13 +10,16 @@ import numpy as np
 from convnet.backends import Device
 from convnet.graph.layer_graph import LayerGraph
 from convnet.layers.cost import CostLayer
+from convnet.net.connections import connect, connections, set_connections
+from convnet.net.feeding import fed
 from convnet.net.initialize import initialize
 from convnet.ops.dropout import Counter
 from convnet.plan.bind import BoundPlan
-from convnet.plan.build import build_plan
-from convnet.plan.step import BPROP, UPDATE
-from convnet.weights.layout import ParameterLayout
+from convnet.plan.build import build_plan, layouts
+from convnet.plan.groups import sums_kept
+from convnet.plan.step import BPROP, SUM, UPDATE
 from convnet.weights.parameter import Parameter
+from convnet.weights.schedule import Progress
 from convnet.weights.store import WeightStore
 
 Array = np.ndarray[Any, Any]
@@ -28,27 +31,45 @@ class ConvNet:
 
     `mini`: the nominal minibatch, and the most cases that fit in one. The update divides gradients by it even when the
     last minibatch of a data batch is shorter, as cuda-convnet2 does. `seed` decides initial weights and dropout.
-    `device`: an open device of any backend. `input_grads`: compute gradients of the data layers too. `initial`: set the
-    initial weights; without, they are 0, for a caller that has others.
+    `device`: an open device of any backend, or one for each number that the net's `gpu` keys name, in their order.
+    `input_grads`: compute gradients of the data layers too. `updates`: without, nothing is learned, and gradients are
+    always those of a whole minibatch. `initial`: set the initial weights; without, they are 0, for a caller that has
+    others.
     """
 
     def __init__(
-        self, graph: LayerGraph, device: Device, *, mini: int, seed: int = 0, dtype: Any = np.float32,
-        input_grads: bool = False, initial: bool = True,
+        self, graph: LayerGraph, device: Device | Sequence[Device], *, mini: int, seed: int = 0,
+        dtype: Any = np.float32, input_grads: bool = False, updates: bool = True, initial: bool = True,
     ) -> None:  # fmt: skip
-        self.graph, self.device, self.mini = graph, device, mini
+        self.graph, self.mini = graph, mini
+        self.devices = list(device) if isinstance(device, Sequence) else [device]
         self._counter = Counter(0)
-        layout = ParameterLayout(graph.parameters)
-        self.store = WeightStore(layout, device, dtype)
+        where, devices = layouts(graph), dict(enumerate(self.devices))
+        self.store = WeightStore(where, devices, dtype)
         plan = build_plan(
-            graph, layout, mini=mini, seed=seed, counter=self._counter, types=self.store.types, input_grads=input_grads
-        )
-        self.bound = BoundPlan(plan, self.store, {0: device})
-        inputs = plan.inputs.items()
-        self._feeders = {name: device.feeder(plan.types.size(tensor.memory, mini)) for name, tensor in inputs}
+            graph, where, mini=mini, seed=seed, counter=self._counter, types=self.store.types,
+            input_grads=input_grads, updates=updates,
+        )  # fmt: skip
+        self.bound = BoundPlan(plan, self.store, devices)
+        self._feeders = {
+            (name, portion): devices[portion.device].feeder(plan.types.size(tensor.memory, plan.most_cases))
+            for name, portions in plan.inputs.items()
+            for portion, tensor in portions.items()
+        }
+        connect(graph, seed, functions=initial)
+        self._sums_kept = [
+            (f"{parameter.name}.grad.{replica}", parameter, replica)
+            for parameter in graph.parameters
+            for replica in range(sums_kept(graph, parameter))
+        ]
         if initial:
             initialize(graph, self.store, seed)
-        self.set_progress(0.0)
+        self.set_progress(Progress())
+
+    @property
+    def ahead(self) -> int:
+        """How many minibatches to begin beyond the one whose costs are waited for, so that devices are never idle."""
+        return self.devices[0].ahead
 
     @property
     def minibatches(self) -> int:
@@ -59,9 +80,9 @@ class ConvNet:
     def minibatches(self, value: int) -> None:
         self._counter.value = value
 
-    def set_progress(self, progress: float) -> None:
-        """Set the learning rates to what the schedules say when `progress` (0..1) of training is done."""
-        self.store.layout.set_rates(progress, self.mini)
+    def set_progress(self, progress: Progress) -> None:
+        """Set the learning rates to what the schedules say when training is so far."""
+        self.store.set_rates(progress, self.mini)
 
     def begin_training(self, data: Sequence[Array]) -> Callable[[], Costs]:
         """Begin fprop, bprop and update on one minibatch; the returned function waits for the costs before the update.
@@ -92,7 +113,7 @@ class ConvNet:
 
     def compute_costs(self, data: Sequence[Array]) -> Costs:
         """Run the fprop of training alone."""
-        return self._begin(data, training=True, leave_out=(BPROP, UPDATE))()
+        return self._begin(data, training=True, leave_out=(BPROP, SUM, UPDATE))()
 
     def test_minibatch(self, data: Sequence[Array]) -> Costs:
         """Run fprop as in testing; returns the costs."""
@@ -105,31 +126,62 @@ class ConvNet:
         cases = len(data[0])
         self._load(data, cases)
         for step, launch in self.bound.program(training=training, cases=cases):
-            if step.phase not in leave_out:
+            if step.phase not in leave_out and not (self.minibatches + 1) % step.every:
                 launch()
         return self._costs(cases)
 
     def _load(self, data: Sequence[Array], cases: int) -> None:
-        for name, tensor in self.bound.plan.inputs.items():
-            target = self.bound.array(tensor, cases)
-            source = data[self.graph[name].layer.values["dataIdx"]]
-            self._feeders[name].send(source.reshape(target.shape), target)
+        parts = self.bound.plan.cut(cases)
+        for name, portions in self.bound.plan.inputs.items():
+            source = fed(self.graph[name].layer, data)
+            for portion, tensor in portions.items():
+                first, count = parts[portion.part]
+                if count:
+                    target = self.bound.array(tensor, count)
+                    self._feeders[name, portion].send(source[first : first + count].reshape(target.shape), target)
 
     def _costs(self, cases: int) -> Callable[[], Costs]:
         plan = self.bound.plan
+        parts = plan.cut(cases)
         fetched = [
-            (layer, self.device.fetch(self.bound.array(plan.costs[layer.name], cases))) for layer in self.graph.costs
+            (layer, self.devices[portion.device].fetch(self.bound.array(tensor, parts[portion.part][1])))
+            for layer in self.graph.costs
+            for portion, tensor in plan.costs[layer.name].items()
+            if parts[portion.part][1]
         ]
 
         def wait() -> Costs:
-            return {layer.name: _sums(layer, values()) for layer, values in fetched}
+            costs: Costs = {}
+            for layer, values in fetched:
+                held = costs.setdefault(layer.name, dict.fromkeys(layer.metrics, 0.0))
+                for metric, value in _sums(layer, values()).items():
+                    held[metric] += value
+            return costs
 
         return wait
 
     def input_gradient(self, name: str, cases: int) -> Array:
         """A copy of the gradient of a data layer (a net made with `input_grads`), as it lies in memory."""
-        array: Array = self.device.download(self.bound.array(self.bound.plan.gradients[name], cases))
-        return array
+        plan = self.bound.plan
+        parts, found = plan.cut(cases), []
+        for part, (_, count) in enumerate(parts):
+            own = [(p.device, tensor) for p, tensor in plan.gradients[name].items() if p.part == part]
+            found.append(sum(self.devices[d].download(self.bound.array(tensor, count)) for d, tensor in own))
+        return np.concatenate(found)
+
+    def output(self, name: str, cases: int) -> Array:
+        """What a layer whose output is kept gave for the `cases` cases tested last: (cases, features) float32.
+
+        Features are in cuda-convnet's order: channel slowest, then y, then x.
+        """
+        bound, parts = self.bound, self.bound.plan.cut(cases)
+        portions = sorted(bound.plan.kept[name].items(), key=lambda item: item[0].part)
+        found = np.concatenate([
+            self.devices[portion.device].download(bound.array(tensor, parts[portion.part][1]))
+            for portion, tensor in portions if parts[portion.part][1]
+        ])  # fmt: skip
+        ordered = np.moveaxis(found, 3, 1) if self.graph[name].layer.shape.maps else found
+        return np.ascontiguousarray(ordered.reshape(cases, -1), np.float32)
 
     def parameter(self, name: str) -> Parameter:
         """The parameter called, for example, `conv1.weights.0` or `conv1.biases`.
@@ -140,22 +192,35 @@ class ConvNet:
         return {parameter.name: parameter for parameter in self.graph.parameters}[name]
 
     def state(self) -> dict[str, Array]:
-        """Weights by name and increments by name + `.inc`, in cuda-convnet's order and shapes."""
-        found = {}
+        """What a checkpoint keeps, in cuda-convnet's order and shapes, besides all connections.
+
+        Weights and statistics by name, increments by name + `.inc`; gradients that are summed up over several
+        minibatches (see the key updatePeriod) by name + `.grad.` + replica.
+        """
+        found = connections(self.graph)
         for parameter in self.graph.parameters:
-            found[parameter.name] = self.store.get("weights", parameter)
-            found[f"{parameter.name}.inc"] = self.store.get("increments", parameter)
+            for space, name in parameter.saved.items():
+                found[name] = self.store.get(space, parameter)
+        for name, parameter, replica in self._sums_kept:
+            found[name] = self.store.get("gradients", parameter, replica)
         return found
 
     def set_state(self, state: Mapping[str, Array]) -> None:
-        """Set weights and increments to what `state` gave.
+        """Set weights, increments, sums of gradients and connections to what `state` gave.
+
+        Sums that it has not, because they were not kept over several minibatches then, are 0.
 
         Raises:
-            KeyError: if one is missing.
+            KeyError: if one of the other arrays is missing.
+            ValueError: if connections are missing or not this net's.
         """
+        set_connections(self.graph, state)
+        self.bound.forget()  # prepared steps hold the connections
         for parameter in self.graph.parameters:
-            self.store.set("weights", parameter, state[parameter.name])
-            self.store.set("increments", parameter, state[f"{parameter.name}.inc"])
+            for space, name in parameter.saved.items():
+                self.store.set(space, parameter, state[name])
+        for name, parameter, replica in self._sums_kept:
+            self.store.set("gradients", parameter, state.get(name, np.zeros(parameter.matrix.shape)), replica)
 
 
 def _sums(layer: CostLayer, values: Array) -> dict[str, float]:

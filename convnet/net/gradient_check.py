@@ -8,10 +8,15 @@ from functools import partial
 
 import numpy as np
 
+from convnet.graph.layer_graph import LayerGraph, Node
 from convnet.net.convnet import Array, ConvNet
+from convnet.net.feeding import spread
 from convnet.weights.parameter import Parameter
 
 _STEPS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+# Of the objective: what a slope is told apart from 0 by. Differences leave some 1e-12 of it where the slope is 0, as
+# that of biases below a batch normalization is.
+_FLAT = 1e-5
 
 
 @dataclass(frozen=True)
@@ -21,11 +26,12 @@ class GradientCheck:
     name: str
     analytic: float
     numeric: float
+    objective: float
 
     @property
     def error(self) -> float:
-        """|analytic - numeric| / max(|analytic|, |numeric|); 0 if both are 0."""
-        largest = max(abs(self.analytic), abs(self.numeric))
+        """|analytic - numeric| / max(|analytic|, |numeric|, 1e-5 |objective|); 0 if all are 0."""
+        largest = max(abs(self.analytic), abs(self.numeric), _FLAT * abs(self.objective))
         return abs(self.analytic - self.numeric) / largest if largest else 0.0
 
 
@@ -40,7 +46,7 @@ def check_gradients(net: ConvNet, data: Sequence[Array], seed: int = 0) -> Itera
     net.compute_gradients(data)
     learning = [parameter for parameter in net.graph.parameters if parameter.learns]
     gradients = {parameter: net.store.get("gradients", parameter) for parameter in learning}
-    inputs = _data_gradients(net, len(data[0]))
+    inputs = _data_gradients(net, data)
     for parameter, gradient in gradients.items():
         weights = net.store.get("weights", parameter)
         yield _check(parameter.name, weights, gradient, generator, partial(_with_weights, net, data, parameter))
@@ -48,14 +54,36 @@ def check_gradients(net: ConvNet, data: Sequence[Array], seed: int = 0) -> Itera
         yield _check(name, data[index], gradient, generator, partial(_with_data, net, data, index))
 
 
-def _data_gradients(net: ConvNet, cases: int) -> dict[int, tuple[str, Array]]:
-    """By index into the data: the first data layer that shows it, and the sum of the gradients of all that do."""
+def _data_gradients(net: ConvNet, data: Sequence[Array]) -> dict[int, tuple[str, Array]]:
+    """By index into the data: the first data layer that shows it, and the sum of the gradients of all that do.
+
+    Data below a layer that passes no gradient is left out, and so are the targets of costs.
+    """
+    stopped, cases = _stopped(net.graph), len(data[0])
+    left_out = {node.layer.values["dataIdx"] for node in net.graph.data if node in stopped}
     found: dict[int, tuple[str, Array]] = {}
     for name in [node.name for node in net.graph.data if node.name in net.bound.plan.gradients]:
-        index, gradient = net.graph[name].layer.values["dataIdx"], net.input_gradient(name, cases)
+        index = net.graph[name].layer.values["dataIdx"]
+        if index in left_out:
+            continue
+        gradient = spread(net.graph[name].layer, net.input_gradient(name, cases), data[index])
         first, total = found.get(index, (name, np.zeros_like(gradient)))
         found[index] = (first, total + gradient)
     return found
+
+
+def _stopped(graph: LayerGraph) -> set[Node]:
+    """The layers whose gradient is not known because a layer above them passes none to them."""
+    stopped: set[Node] = set()
+    for node in reversed(graph.nodes):
+        if any(above in stopped or not _passes(above, node) for above in node.consumers):
+            stopped.add(node)
+    return stopped
+
+
+def _passes(node: Node, below: Node) -> bool:
+    targets = [node.inputs[index] for index in node.layer.target_inputs]
+    return node.layer.passes_gradient and below not in targets
 
 
 def _check(
@@ -67,8 +95,8 @@ def _check(
     slopes = [
         (objective(values + step * direction) - objective(values - step * direction)) / (2 * step) for step in _STEPS
     ]
-    objective(values)  # puts the weights back
-    return min((GradientCheck(name, analytic, slope) for slope in slopes), key=lambda check: check.error)
+    here = objective(values)  # puts the weights back, too
+    return min((GradientCheck(name, analytic, slope, here) for slope in slopes), key=lambda check: check.error)
 
 
 def _with_weights(net: ConvNet, data: Sequence[Array], parameter: Parameter, values: Array) -> float:

@@ -12,7 +12,7 @@ from convnet.weights.store import WeightStore
 
 
 def initialize(graph: LayerGraph, store: WeightStore, seed: int) -> None:
-    """Set all weights and biases as the layer file says.
+    """Set all weights and biases as the layer file says, and statistics to what they are before any minibatch.
 
     Raises:
         ConfigError: every initWFunc and initBFunc that is not there, fails or gives something else than expected.
@@ -23,12 +23,17 @@ def initialize(graph: LayerGraph, store: WeightStore, seed: int) -> None:
             values = _values(node, index, seed, report)
             if values is not None and (parameter.layer, parameter.index) == (node.name, index):
                 store.set("weights", parameter, values)
+        for parameter in node.statistics.values():
+            store.set("weights", parameter, np.full(parameter.matrix.shape, parameter.matrix.initial, np.float32))
     report.raise_if_errors()
 
 
 def _values(node: Node, index: int | None, seed: int, report: Report) -> Array | None:
     """Initial values of matrix `index`, the biases under None; None after reporting an error."""
-    layer, shape = node.layer, node.parameters[index].matrix.shape
+    layer, matrix = node.layer, node.parameters[index].matrix
+    shape = matrix.shape
+    if matrix.initial is not None:
+        return np.full(shape, matrix.initial, np.float32)
     key = "initBFunc" if index is None else "initWFunc"
     if layer.values[key] is not None:
         try:

@@ -8,8 +8,8 @@ from typing import Any
 from convnet import ops
 from convnet.backends import Device
 from convnet.errors import ConvnetError
-from convnet.plan.step import Plan, Step
-from convnet.tensor import Tensor
+from convnet.plan.step import COPY, Plan, Step
+from convnet.tensor import Bound, Tensor
 from convnet.weights.store import WeightStore
 
 Launch = Callable[[], None]
@@ -27,7 +27,8 @@ class BoundPlan:
     def __init__(self, plan: Plan, store: WeightStore, devices: Mapping[int, Device]) -> None:
         self.plan, self._store, self._devices = plan, store, devices
         for step in (*plan.train, *plan.test):
-            _function(step, devices[step.device].backend)
+            if step.operation != COPY:
+                _function(step, devices[step.device].backend)
         self._arenas = {index: devices[index].allocate(size) for index, size in plan.arenas.items()}
         self._ready: dict[tuple[bool, int], list[tuple[Step, Launch]]] = {}
 
@@ -35,32 +36,57 @@ class BoundPlan:
         """The steps of a minibatch of `cases` cases, each with its launch, in order."""
         key = (training, cases)
         if key not in self._ready:
-            steps = self.plan.train if training else self.plan.test
-            self._ready[key] = [(step, self._prepare(step, cases)) for step in steps]
+            steps, parts = self.plan.train if training else self.plan.test, self.plan.cut(cases)
+            self._ready[key] = [(step, self._prepare(step, *parts[step.part])) for step in steps]
         return self._ready[key]
+
+    def forget(self) -> None:
+        """Prepare steps anew when they are next wanted."""
+        self._ready.clear()
 
     def array(self, tensor: Tensor, cases: int) -> Any:
         """The array that stands for a tensor in a run of `cases` cases."""
         memory, shape = tensor.memory, tensor.array_shape(cases)
         if memory.space != "activations":
-            return self._store.array(memory.space, memory.offset, shape)
+            return self._store.array(memory.space, memory.device, memory.offset, shape)
         device, arena = self._devices[memory.device], self._arenas[memory.device]
         return device.array(arena, memory.offset, shape, self.plan.types.of(memory))
 
-    def _prepare(self, step: Step, cases: int) -> Launch:
+    def _prepare(self, step: Step, first: int, cases: int) -> Launch:
+        """The launch of a step for so many cases, the first of which has this number within the minibatch."""
         device = self._devices[step.device]
+        if not cases and any(tensor.memory.per_case for tensor in step.tensors()):
+            return self._prepare_empty(step, device)
+        if step.operation == COPY:
+            source, target = step.arguments
+            return device.receive(
+                self._devices[source.memory.device], self.array(source, cases), self.array(target, cases)
+            )
         operation = _function(step, device.backend)
-        arguments = [self._value(argument, cases) for argument in step.arguments]
-        parameters = {key: self._value(value, cases) for key, value in step.parameters.items()}
-        launch: Launch = operation(device, *arguments, **parameters)
+        arguments = [self._value(argument, first, cases) for argument in step.arguments]
+        parameters = {key: self._value(value, first, cases) for key, value in step.parameters.items()}
+        launch: Launch = device.in_turn(operation(device, *arguments, **parameters))
         return launch
 
-    def _value(self, value: Any, cases: int) -> Any:
+    def _prepare_empty(self, step: Step, device: Device) -> Launch:
+        """Nothing to compute, but the gradients of weights that it would have set are 0."""
+        found = [tensor for tensor in step.tensors() if tensor.memory.space == "gradients"]
+        gradients = [] if step.parameters.get("accumulate") else [self.array(tensor, 0) for tensor in found]
+        clear = ops.load("flat", device.backend).clear
+        launches = [device.in_turn(clear(device, gradient.reshape(-1))) for gradient in gradients]
+
+        def launch() -> None:
+            for each in launches:
+                each()
+
+        return launch
+
+    def _value(self, value: Any, first: int, cases: int) -> Any:
         if isinstance(value, Tensor):
             return self.array(value, cases)
         if isinstance(value, list):
-            return [self._value(item, cases) for item in value]
-        return value
+            return [self._value(item, first, cases) for item in value]
+        return first if value is Bound.FIRST_CASE else value
 
 
 def _function(step: Step, backend: str) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from convnet.graph.layer_graph import LayerGraph
 from convnet.ops.dropout import Counter
-from convnet.plan.build import build_plan
-from convnet.plan.step import Step
+from convnet.plan.build import build_plan, layouts
+from convnet.plan.step import COPY, Plan, Step
 from convnet.tensor import NumberTypes
 from convnet.weights.layout import SPACES, ParameterLayout
 
@@ -24,19 +25,56 @@ def weight_bytes(layout: ParameterLayout, types: NumberTypes) -> int:
 def describe_plan(graph: LayerGraph, mini: int, types: NumberTypes = FLOAT32) -> dict[str, Any]:
     """The steps of a training minibatch and the memory of a net with minibatches of `mini` cases.
 
-    Of each step: phase, device, layer, operation, tensors ([name, shape] in the order of the operation's arguments).
-    bytes: of activations and gradients together, and of weights, increments and their gradients.
+    Of each step: phase, device, layer, operation, part of the minibatch, tensors ([name, shape] in the order of the
+    operation's arguments; of a copy the source with its device, then the target). bytes: of activations and gradients
+    together, and of weights, increments and their gradients. devices: for each the layers and parameters on it, its
+    bytes, and those that it receives from the others in a step.
     """
-    layout = ParameterLayout(graph.parameters)
-    plan = build_plan(graph, layout, mini=mini, seed=0, counter=Counter(), types=types)
+    where = layouts(graph)
+    plan = build_plan(graph, where, mini=mini, seed=0, counter=Counter(), types=types)
     return {
         "mini": mini,
-        "steps": [_step(step, mini) for step in plan.train],
-        "bytes": {"activations": sum(plan.arenas.values()), "weights": weight_bytes(layout, types)},
+        "parts": plan.parts,
+        "steps": [_step(step, plan) for step in plan.train],
+        "bytes": {
+            "activations": sum(plan.arenas.values()),
+            "weights": sum(weight_bytes(layout, types) for layout in where.values()),
+        },
+        "devices": [_device(number, graph, where.get(number), plan) for number in range(graph.devices)],
     }
 
 
-def _step(step: Step, mini: int) -> dict[str, Any]:
-    tensors = [[tensor.memory.name, list(tensor.array_shape(mini))] for tensor in step.tensors()]
-    return {"phase": step.phase, "device": step.device, "layer": step.layer, "operation": step.operation,
-            "tensors": tensors}  # fmt: skip
+def _step(step: Step, plan: Plan) -> dict[str, Any]:
+    cases = plan.cut(plan.mini)[step.part][1]
+    tensors = [[tensor.memory.name, list(tensor.array_shape(cases))] for tensor in step.tensors()]
+    described = {"phase": step.phase, "device": step.device, "layer": step.layer, "operation": step.operation,
+                 "part": step.part, "tensors": tensors}  # fmt: skip
+    return {**described, "from": step.arguments[0].memory.device} if step.operation == COPY else described
+
+
+def _device(number: int, graph: LayerGraph, layout: ParameterLayout | None, plan: Plan) -> dict[str, Any]:
+    return {
+        "device": number,
+        "layers": [node.name for node in graph.nodes if number in node.gpus],
+        "parameters": [parameter.name for parameter in layout.parameters] if layout else [],
+        "bytes": {
+            "activations": plan.arenas.get(number, 0),
+            "weights": weight_bytes(layout, plan.types) if layout else 0,
+        },
+        "received": [
+            {"from": other, "bytes": _received(plan, other, number)}
+            for other in range(graph.devices)
+            if _received(plan, other, number)
+        ],
+    }
+
+
+def _received(plan: Plan, sender: int, receiver: int) -> dict[str, int]:
+    """The bytes that go from one device to another in a training minibatch: by the name of what is copied."""
+    found: dict[str, int] = {}
+    for step in plan.train:
+        if step.operation == COPY and (step.arguments[0].memory.device, step.device) == (sender, receiver):
+            source, cases = step.arguments[0], plan.cut(plan.mini)[step.part][1]
+            size = math.prod(source.array_shape(cases)) * plan.types.of(source.memory).itemsize
+            found[source.memory.name] = found.get(source.memory.name, 0) + size
+    return found

@@ -54,8 +54,8 @@ class BatchManager:
 
     @property
     def progress(self) -> float:
-        """The share of training done before the batch given last, 0..1; what learning rates depend on."""
-        return min(1.0, max(0, self.batches_done - 1) / (self.epochs * len(self.batch_range)))
+        """The share of training done before the current batch, 0..1; what learning rates depend on."""
+        return min(1.0, self.batches_done / (self.epochs * len(self.batch_range)))
 
     @property
     def test_is_due(self) -> bool:

@@ -7,15 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from convnet.data.provider import Batch, DataProvider
+from convnet.layers.cost import CostLayer, reported
 from convnet.net import ConvNet, Costs
 
 
 @dataclass
 class Totals:
-    """Costs added up over minibatches: by cost layer and metric, and the number of cases."""
+    """Costs added up over minibatches: by cost layer and metric, and the number of cases.
+
+    layers: the cost layers, which say what is told of their sums; without, averages.
+    """
 
     sums: Costs = field(default_factory=dict)
     cases: int = 0
+    layers: Sequence[CostLayer] = ()
 
     def add(self, costs: Costs, cases: int) -> None:
         """Add a minibatch's sums."""
@@ -26,7 +31,9 @@ class Totals:
         self.cases += cases
 
     def averages(self) -> Costs:
-        """Each sum divided by the number of cases."""
+        """What is told of each cost: most often its sums divided by the number of cases."""
+        if self.layers and self.sums:
+            return reported(self.layers, self.sums, self.cases)
         return {
             layer: {metric: value / max(1, self.cases) for metric, value in metrics.items()}
             for layer, metrics in self.sums.items()
@@ -59,10 +66,10 @@ def begun(
 
 def evaluate(net: ConvNet, provider: DataProvider, batch_range: Sequence[int]) -> Iterator[Totals]:
     """Test on these batches; yields the totals so far after every minibatch."""
-    totals = Totals()
+    totals = Totals(layers=net.graph.costs)
     for batchnum in batch_range:
         data = minibatches(provider.get_batch(batchnum, 1, train=False), net.mini)
-        for cases, costs in begun(net.begin_testing, data, net.device.ahead):
+        for cases, costs in begun(net.begin_testing, data, net.ahead):
             totals.add(costs, cases)
             yield totals
 

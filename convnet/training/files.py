@@ -47,6 +47,11 @@ def find_params(name: str | None, layers: Path, *, needed: bool = True) -> Path 
     return None
 
 
+def include_folders(kind: str) -> list[Path]:
+    """Where a cfg file of this kind (`layers-cfg`, `params-cfg`) finds files that it includes by name."""
+    return [Path(kind), *_FOLDERS[kind]]
+
+
 def shipped(kind: str) -> list[str]:
     """The names of the nets that come with convnet."""
     return _names(_FOLDERS[kind])
@@ -63,7 +68,7 @@ def _find(name: str, kind: str, what: str) -> Path:
             raise ConvnetError(f"{name}: expected a {what}, found a directory")
     except OSError as error:  # such as a name that is too long
         raise ConvnetError(f"{name}: the {what} cannot be read: {error.strerror}") from error
-    near = nearest(path.stem, _names([Path(kind), *_FOLDERS[kind]]))
+    near = nearest(path.stem, _names(include_folders(kind)))
     hint = f"did you mean '{near}'?" if near else f"nets that come with convnet: {', '.join(shipped(kind))}"
     raise ConvnetError(f"{name}: the {what} does not exist; {hint}")
 

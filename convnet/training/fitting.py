@@ -39,10 +39,12 @@ def fit_to_checkpoint(provider: DataProvider, checkpoint: Checkpoint, folder: Pa
         ConvnetError: if images or classes differ.
     """
     then, now = checkpoint.data, data_record(provider)
-    if now["shapes"] != then.get("shapes"):
-        wanted, found = (" and ".join(shapes) for shapes in (then.get("shapes", ["nothing"]), now["shapes"]))
+    shapes = then.get("shapes", ["nothing"])
+    if now["shapes"][: len(shapes)] != shapes:  # matrices that the net does not know are no hindrance
+        wanted, found = (" and ".join(shapes) for shapes in (shapes, now["shapes"]))
         raise ConvnetError(f"{folder}: expected data of {wanted}, which the net was trained on, found {found}")
-    names, before = now["label_names"], then.get("label_names", [])
+    # A checkpoint of cuda-convnet tells neither the names of the classes nor the cases of batches.
+    names, before = now["label_names"], then.get("label_names", now["label_names"])
     if names != before and sorted(names) == sorted(before):
         raise ConvnetError(f"{folder}: expected the classes in the order {', '.join(before)}; found {', '.join(names)}")
     if names != before:
@@ -52,5 +54,6 @@ def fit_to_checkpoint(provider: DataProvider, checkpoint: Checkpoint, folder: Pa
 
 def note_changes(provider: DataProvider, checkpoint: Checkpoint, report: Report) -> None:
     """Say so if training goes on with other numbers of cases than before."""
-    if data_record(provider)["cases"] != checkpoint.data.get("cases"):
+    now = data_record(provider)["cases"]
+    if now != checkpoint.data.get("cases", now):
         report.note("the data batches have changed since the checkpoint was written")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from convnet.backends import DeviceOptions, open_device
+from convnet.backends import DeviceOptions, open_devices
 from convnet.net import ConvNet
 from convnet.net.gradient_check import GradientCheck, check_gradients
 from convnet.training.options import Options
-from convnet.training.session import DEVICES, NetFiles, describe_shapes
+from convnet.training.session import NetFiles, describe_shapes
 
 
 def net_gradients(files: NetFiles, options: Options, threads: int | None = None) -> Iterator[GradientCheck]:
@@ -21,13 +21,14 @@ def net_gradients(files: NetFiles, options: Options, threads: int | None = None)
     Raises:
         ConvnetError: if the files are wrong or nothing says what the input is.
     """
-    files.check(options, devices=DEVICES)
-    shapes = describe_shapes(options)
+    files.check(options)
+    shapes = describe_shapes(options, files.classes)
     graph = files.graph(shapes, options["classes"])
-    device = open_device(DeviceOptions("cpu", threads))
+    devices = open_devices(DeviceOptions("cpu", threads), graph.devices)
     net = ConvNet(
-        graph, device, mini=options["mini"], seed=options["seed"], dtype=np.float64, input_grads=True, initial=False
-    )
+        graph, devices, mini=options["mini"], seed=options["seed"], dtype=np.float64, input_grads=True, updates=False,
+        initial=False,
+    )  # fmt: skip
     generator = np.random.default_rng(options["seed"])
     maps = options["input"]
     images = generator.standard_normal((options["mini"], maps.y, maps.x, maps.channels))
@@ -42,7 +43,7 @@ def _spread_weights(net: ConvNet, generator: np.random.Generator) -> None:
 
     Initial weights are often so small, and biases 0, that any step moves many units over the kink of a relu.
     """
-    for parameter in net.graph.parameters:
+    for parameter in [parameter for parameter in net.graph.parameters if parameter.statistic is None]:
         matrix = parameter.matrix
         scale = 0.3 if parameter.index is None else (max(1, matrix.windows) / matrix.rows) ** 0.5
         net.store.set("weights", parameter, generator.standard_normal(matrix.shape) * scale)

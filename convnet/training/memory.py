@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +14,10 @@ from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.graph.layer_graph import LayerGraph
 from convnet.net import ConvNet
 from convnet.ops.dropout import Counter
-from convnet.plan.build import build_plan
+from convnet.plan.build import build_plan, layouts
 from convnet.plan.describe import weight_bytes
 from convnet.plan.memory import peak
 from convnet.plan.step import Plan
-from convnet.weights.layout import ParameterLayout
 
 
 @dataclass(frozen=True)
@@ -60,23 +59,31 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f}"
 
 
-def net_memory(graph: LayerGraph, mini: int, device: Device, workspace: int = 0) -> NetMemory:
-    """What training a net takes of the memory of a device of this kind. workspace: bytes known to be needed for it."""
-    layout, types = ParameterLayout(graph.parameters), device.types(np.dtype(np.float32))
-    plan = build_plan(graph, layout, mini=mini, seed=0, counter=Counter(), types=types)
-    weights, activations, inputs = weight_bytes(layout, types), sum(plan.arenas.values()), _inputs(plan, device)
+def net_memory(graph: LayerGraph, mini: int, device: Device, workspace: int = 0, *, number: int = 0) -> NetMemory:
+    """What training a net takes of the memory of a device of this kind, the one that its `gpu` keys call `number`.
+
+    workspace: bytes known to be needed for it.
+    """
+    where, types = layouts(graph), device.types(np.dtype(np.float32))
+    plan = build_plan(graph, where, mini=mini, seed=0, counter=Counter(), types=types)
+    weights = weight_bytes(where[number], types) if number in where else 0
+    activations, inputs = plan.arenas.get(number, 0), _inputs(plan, device, number)
     workspace = max(workspace, min((weights + activations + inputs) // 8, WORKSPACE))
-    return NetMemory(mini, weights, activations, inputs, workspace, _peak(plan))
+    return NetMemory(mini, weights, activations, inputs, workspace, _peak(plan, number))
 
 
-def _inputs(plan: Plan, device: Device) -> int:
+def _inputs(plan: Plan, device: Device, number: int) -> int:
     """A device that is given work ahead of time keeps each minibatch outside the plan's memory until its turn."""
     rooms = device.ahead + 1 if device.ahead else 0
-    return rooms * sum(plan.types.size(tensor.memory, plan.mini) for tensor in plan.inputs.values())
+    portions = [items for tensors in plan.inputs.values() for items in tensors.items()]
+    return rooms * sum(
+        plan.types.size(tensor.memory, plan.most_cases) for portion, tensor in portions if portion.device == number
+    )
 
 
-def _peak(plan: Plan) -> str:
-    step = peak(plan.memories, plan.train, plan.mini, plan.types)
+def _peak(plan: Plan, number: int) -> str:
+    own = [memory for memory in plan.memories if memory.device == number]
+    step = peak(own, plan.train, plan.most_cases, plan.types)
     return f"{step.phase} of layer '{step.layer}'" if step.layer else step.phase
 
 
@@ -85,30 +92,33 @@ def advice(largest: int) -> str:
     return f"the largest --mini that fits is {largest}" if largest else "not even --mini 1 fits"
 
 
-def largest_mini(graph: LayerGraph, device: Device, room: int, *, below: int | None = None, workspace: int = 0) -> int:
-    """The most cases of a minibatch with which a net takes no more than `room` bytes; 0 if one case takes more.
+def largest_mini(
+    graph: LayerGraph, device: Device, room: int, *, below: int | None = None, workspace: int = 0, number: int = 0
+) -> int:
+    """The most cases of a minibatch with which a net takes no more than `room` bytes of a device; 0 if one takes more.
 
-    below: look for fewer cases than that only.
+    below: look for fewer cases than that only. number: as in `net_memory`.
     """
     fits, exceeds = 0, below
     while exceeds is None or exceeds - fits > 1:
         tried = (fits + exceeds) // 2 if exceeds else max(1, 2 * fits)
-        if net_memory(graph, tried, device, workspace).needed <= room:
+        if net_memory(graph, tried, device, workspace, number=number).needed <= room:
             fits = tried
         else:
             exceeds = tried
     return fits
 
 
-def check_memory(graph: LayerGraph, mini: int, device: Device) -> None:
-    """Check that a net fits before anything is allocated, if the device tells how much is free.
+def check_memory(graph: LayerGraph, mini: int, devices: Sequence[Device]) -> None:
+    """Check that a net fits before anything is allocated, if the devices tell how much is free.
 
     Raises:
         ConvnetError: if it cannot fit, with what it needs and the largest minibatch that fits.
     """
-    free = device.free_memory()
-    if free is not None and net_memory(graph, mini, device).held > free:
-        raise too_large(graph, mini, device)
+    for number, device in enumerate(devices):
+        free = device.free_memory()
+        if free is not None and net_memory(graph, mini, device, number=number).held > free:
+            raise too_large(graph, mini, devices, str(device))
 
 
 @contextmanager
@@ -121,25 +131,36 @@ def need_told(net: ConvNet) -> Iterator[None]:
     try:
         yield
     except DeviceMemoryError as error:
-        raise too_large(net.graph, net.mini, net.device, workspace=error.needed) from None
+        raise too_large(net.graph, net.mini, net.devices, error.device, workspace=error.needed) from None
 
 
-def too_large(graph: LayerGraph, mini: int, device: Device, *, workspace: int = 0) -> ConvnetError:
-    """The error for a net that does not fit into what is free on a device.
+def too_large(
+    graph: LayerGraph, mini: int, devices: Sequence[Device], full: str, *, workspace: int = 0
+) -> ConvnetError:
+    """The error for a net that does not fit into what is free on the device of this name.
 
     workspace: bytes that an operation asked for in vain, when the net had its own memory already.
     """
-    found = net_memory(graph, mini, device, workspace)
+    number, device = next((number, device) for number, device in enumerate(devices) if str(device) == full)
+    found = net_memory(graph, mini, device, workspace, number=number)
     free = (device.free_memory() or 0) + (found.held if workspace else 0)
-    largest = largest_mini(graph, device, free, below=mini, workspace=workspace)
+    largest = largest_mini(graph, device, free, below=mini, workspace=workspace, number=number)
     room = f"{megabytes(free)} MB are free for it"
     return ConvnetError(f"{device}: with --mini {mini} the net needs {found}; {room}; {advice(largest)}")
 
 
-def describe_memory(graph: LayerGraph, mini: int, device: Device) -> dict[str, Any]:
-    """What a net needs of a device, as plain values for JSON; `free` and `largest_mini` None where it does not tell."""
+def describe_memory(graph: LayerGraph, mini: int, devices: Sequence[Device]) -> list[dict[str, Any]]:
+    """What a net needs of each device, as plain values for JSON.
+
+    `free` and `largest_mini` are None where a device does not tell.
+    """
+    return [_describe_memory(graph, mini, device, number) for number, device in enumerate(devices)]
+
+
+def _describe_memory(graph: LayerGraph, mini: int, device: Device, number: int) -> dict[str, Any]:
     free = device.free_memory()
     return {
-        "device": str(device), "mini": mini, "free": free, "needed": net_memory(graph, mini, device).needed,
-        "largest_mini": None if free is None else largest_mini(graph, device, free),
+        "device": str(device), "mini": mini, "free": free,
+        "needed": net_memory(graph, mini, device, number=number).needed,
+        "largest_mini": None if free is None else largest_mini(graph, device, free, number=number),
     }  # fmt: skip

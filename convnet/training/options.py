@@ -11,6 +11,7 @@ from convnet.config.keys import Key, read_values
 from convnet.config.kinds import Bool, Float, Int, IntRange, Maps, Text
 from convnet.config.reader import CfgFile
 from convnet.config.report import Report
+from convnet.config.writer import given_lines, section_text
 from convnet.graph.build import TRAIN_SECTION
 
 DATA = (
@@ -60,6 +61,15 @@ def read_train_section(params: CfgFile | None, layers: CfgFile, report: Report) 
     values = read_values(section, ALL, report=report)
     given = {key.name for key in ALL for name in (key.name, *key.aliases) if name.lower() in section.entries}
     return {name: value for name, value in values.items() if name in given}
+
+
+def train_section(params: CfgFile, layers: CfgFile) -> str:
+    """The [train] section of a parameter file in the one way in which it is printed; nothing if it sets no options."""
+    section = params.sections.get(TRAIN_SECTION)
+    if section is None or TRAIN_SECTION in layers.sections:
+        return ""
+    lines = given_lines(ALL, section)
+    return section_text(TRAIN_SECTION, lines) if lines else ""
 
 
 def merged(*sources: Mapping[str, Any]) -> Options:

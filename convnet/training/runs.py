@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convnet.backends import DeviceOptions, open_device
+from convnet.backends import DeviceOptions, open_devices
 from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.net import ConvNet
 from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, newest
@@ -17,6 +17,7 @@ from convnet.training.fitting import fit_to_checkpoint, note_changes, without_ol
 from convnet.training.memory import check_memory, too_large
 from convnet.training.options import from_plain
 from convnet.training.session import Session, open_session, read_files, stored_files
+from convnet.training.surgery import NOTHING, Surgery, operate
 from convnet.training.trainer import Trainer
 
 
@@ -32,7 +33,7 @@ def new_run(
     """
     files = read_files(layers, params)
     _check_folder(save_path)
-    session = open_session(files, dict(given))
+    session = open_session(files, dict(given), device.number)
     net = open_net(session, device)
     trainer = Trainer(session, net, save_path, TrainingState())
     trainer.run = run_folder(save_path, Path(files.layers.path).stem)  # last: mistakes leave nothing behind
@@ -40,19 +41,21 @@ def new_run(
 
 
 def continued_run(
-    path: Path, params: str | None, given: Mapping[str, Any], device: DeviceOptions
+    path: Path, params: str | None, given: Mapping[str, Any], device: DeviceOptions, surgery: Surgery = NOTHING
 ) -> Trainer:
     """A trainer that goes on from a checkpoint, or from the newest one of a run.
 
-    From the newest checkpoint the run itself goes on; from an older one, or from one outside a run, a new run begins
-    beside it, so that nothing is overwritten.
+    From the newest checkpoint the run itself goes on; from an older one, from one outside a run, or with a changed net
+    (`surgery`), a new run begins beside it, so that nothing is overwritten.
 
     Raises:
         ConvnetError: if there is no checkpoint, or files, options or data do not fit it.
     """
     folder = newest(path)
-    checkpoint = Checkpoint.load(folder)
-    session = reopened_session(checkpoint, folder, params, given)
+    checkpoint, changes = operate(Checkpoint.load(folder), folder, surgery)
+    session = reopened_session(checkpoint, folder, params, given, device)
+    for change in changes:
+        session.files.report.note(change)
     note_changes(session.provider, checkpoint, session.files.report)
     state = checkpoint.state
     if state.epoch > session.options["epochs"] and not state.test_due:
@@ -60,13 +63,15 @@ def continued_run(
     net = open_net(session, device, initial=False)
     load_weights(net, checkpoint, folder)
     trainer = Trainer(session, net, folder.parent, state)
-    trainer.run = _run_from(folder)  # last: mistakes leave nothing behind
+    trainer.run = _run_from(folder, changed=surgery.asked)  # last: mistakes leave nothing behind
     if trainer.run != folder.parent:
         state.best = {}  # that checkpoint is not one of the new run's
     return trainer
 
 
-def reopened_session(checkpoint: Checkpoint, folder: Path, params: str | None, given: Mapping[str, Any]) -> Session:
+def reopened_session(
+    checkpoint: Checkpoint, folder: Path, params: str | None, given: Mapping[str, Any], device: DeviceOptions
+) -> Session:
     """The session of a checkpoint, with what the command line gives now.
 
     Raises:
@@ -75,15 +80,15 @@ def reopened_session(checkpoint: Checkpoint, folder: Path, params: str | None, g
     files = stored_files(checkpoint, folder, params)
     now = dict(given)
     files.options = without_old_data(files.options, now)
-    session = open_session(files, {**without_old_data(from_plain(checkpoint.given), now), **now})
+    session = open_session(files, {**without_old_data(from_plain(checkpoint.given), now), **now}, device.number)
     fit_to_checkpoint(session.provider, checkpoint, folder, files.report)
     return session
 
 
-def _run_from(folder: Path) -> Path:
-    """The run that goes on from a checkpoint: its own, if it is the newest there, else a new one."""
+def _run_from(folder: Path, *, changed: bool) -> Path:
+    """The run that goes on from a checkpoint: its own, if it is the newest there and not changed, else a new one."""
     present = checkpoints(folder.parent)
-    if present[-1:] == [folder]:
+    if present[-1:] == [folder] and not changed:
         return folder.parent
     if folder not in present:
         return run_folder(folder.parent, f"from-{folder.name}")
@@ -92,20 +97,20 @@ def _run_from(folder: Path) -> Path:
 
 
 def open_net(session: Session, device: DeviceOptions, *, initial: bool = True) -> ConvNet:
-    """The session's net on a device, with initial weights unless a checkpoint's will follow.
+    """The session's net on its devices, with initial weights unless a checkpoint's will follow.
 
     Raises:
-        ConvnetError: if there is no such device, or the net does not fit into its memory.
+        ConvnetError: if there are no such devices, or the net does not fit into their memory.
     """
     graph, mini, seed = session.graph, session.options["mini"], session.options["seed"]
-    opened = open_device(device)
+    opened = open_devices(device, graph.devices)
     check_memory(graph, mini, opened)
     try:
         return ConvNet(graph, opened, mini=mini, seed=seed, initial=initial)
-    except DeviceMemoryError:
-        pass
+    except DeviceMemoryError as error:
+        full = error.device
     # Here the error is gone, and with it the half-made net that it held: its memory is free again.
-    raise too_large(graph, mini, opened)
+    raise too_large(graph, mini, opened, full)
 
 
 def load_weights(net: ConvNet, checkpoint: Checkpoint, folder: Path) -> None:
@@ -115,12 +120,15 @@ def load_weights(net: ConvNet, checkpoint: Checkpoint, folder: Path) -> None:
         ConvnetError: if they are not the weights of this net.
     """
     for parameter in net.graph.parameters:
-        for name in (parameter.name, f"{parameter.name}.inc"):
+        for name in parameter.saved.values():
             found = checkpoint.weights.get(name)
             if found is None or found.shape != parameter.matrix.shape:
                 shape = "nothing" if found is None else found.shape
                 raise ConvnetError(f"{folder}: expected '{name}' of shape {parameter.matrix.shape}, found {shape}")
-    net.set_state(checkpoint.weights)
+    try:
+        net.set_state(checkpoint.weights)
+    except ValueError as error:
+        raise ConvnetError(f"{folder}: {error}") from error
 
 
 def _check_folder(save_path: Path) -> None:

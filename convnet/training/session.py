@@ -17,10 +17,8 @@ from convnet.graph.layer_graph import LayerGraph
 from convnet.layers.cost import LogisticRegression
 from convnet.shape import Shape
 from convnet.training.checkpoint import LAYERS, PARAMS, Checkpoint
-from convnet.training.files import find_layers, find_params
+from convnet.training.files import find_layers, find_params, include_folders
 from convnet.training.options import Options, from_plain, merged, read_train_section
-
-DEVICES = 1  # that a run has
 
 
 @dataclass
@@ -48,7 +46,7 @@ class NetFiles:
             check_files(self.layers, self.params, self.report, devices=devices, functions=functions)
         except ConfigError:
             if options["input"] is not None:
-                build_graph(self.layers, self.params, describe_shapes(options), self.report)
+                build_graph(self.layers, self.params, describe_shapes(options, self.classes), self.report)
             raise
 
     def graph(self, shapes: Sequence[Shape], classes: int | None) -> LayerGraph:
@@ -64,7 +62,7 @@ class NetFiles:
 
     @property
     def classes(self) -> int | None:
-        """The number of outputs that the layer file gives the layer below its softmax, if it has such a layer."""
+        """The number of outputs that the layer file gives the layer that tells classes, if it has such a layer."""
         found = output_layer(self.layers)
         entry = found.entries.get("outputs") if found else None
         return int(entry.value) if entry and entry.value.isdigit() else None
@@ -79,8 +77,8 @@ def read_files(layers: str, params: str | None, *, need_params: bool = True) -> 
     layer_path = find_layers(layers)
     params_path = find_params(params, layer_path, needed=need_params)
     report = Report()
-    layer_file = read(layer_path, report)
-    params_file = read(params_path, report) if params_path else None
+    layer_file = read(layer_path, report, include_folders("layers-cfg"))
+    params_file = read(params_path, report, include_folders("params-cfg")) if params_path else None
     return NetFiles(layer_file, params_file, read_train_section(params_file, layer_file, report), report)
 
 
@@ -96,7 +94,7 @@ def stored_files(checkpoint: Checkpoint, folder: Path, params: str | None) -> Ne
         return NetFiles(layers, parse(checkpoint.params, str(folder / PARAMS), report), stored, report, stored=True)
     path = find_params(params, folder / LAYERS)
     assert path is not None
-    given = read(path, report)
+    given = read(path, report, include_folders("params-cfg"))
     train = read_train_section(given, layers, report)
     return NetFiles(layers, given, {**stored, **train, **given_then}, report, stored=True)
 
@@ -122,8 +120,10 @@ class Session:
     given: Options
 
 
-def open_session(files: NetFiles, given: Options) -> Session:
+def open_session(files: NetFiles, given: Options, devices: int | None = None) -> Session:
     """Open the data and build the graph for it. `given`: the options that the command line sets, now or at first.
+
+    devices: how many there are to run the net; None for as many as it asks for.
 
     With the built-in sample, the net gets as many outputs as the sample has classes, unless `classes` says otherwise.
 
@@ -132,13 +132,13 @@ def open_session(files: NetFiles, given: Options) -> Session:
     """
     options = options_in_force(files, given)
     # Before the data is opened, which may take long.
-    files.check(options, devices=DEVICES, functions=not files.stored)
+    files.check(options, devices=devices, functions=not files.stored)
     if options["data"] is None and options["data-provider"] is None:
         describe_shapes(options)  # the sample has to fit something
     provider = open_provider(data_options(options))
     if provider.sample and options["classes"] is None and files.classes not in (None, provider.num_classes):
         options = {**options, "classes": provider.num_classes}
-    graph = files.graph(provider.shapes, options["classes"])
+    graph = files.graph(provider.matrix_shapes, options["classes"])
     for cost in graph.costs:
         if isinstance(cost, LogisticRegression):
             _check_classes(cost, graph, files.layers, provider.num_classes)
@@ -159,15 +159,18 @@ def _check_classes(cost: LogisticRegression, graph: LayerGraph, layers: CfgFile,
     )
 
 
-def describe_shapes(options: Options) -> list[Shape]:
-    """The shapes of the data that `input` promises: images and labels.
+def describe_shapes(options: Options, classes: int | None = None) -> list[Shape]:
+    """The shapes of the data that `input` promises: images, labels, and the label matrix if the classes are known.
+
+    classes: as many as the net's files say; the option of this name wins.
 
     Raises:
         ConvnetError: if nothing says what the input is.
     """
     if options["input"] is None:
         raise ConvnetError("--input: expected the net's input, such as 3x32x32; no [train] section tells it")
-    return [Shape.of_maps(*options["input"]), Shape(1)]
+    known = options["classes"] or classes
+    return [Shape.of_maps(*options["input"]), Shape(1), *([Shape(known)] if known else [])]
 
 
 def options_in_force(files: NetFiles, given: Options) -> Options:

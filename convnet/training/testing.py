@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convnet.backends import DeviceOptions
-from convnet.graph.layer_graph import LayerGraph
-from convnet.layers.cost import LogisticRegression
+from convnet.layers.cost import in_words
 from convnet.net import Costs
 from convnet.training.batches import checked_range
 from convnet.training.checkpoint import Checkpoint, newest
@@ -20,13 +19,13 @@ from convnet.training.runs import load_weights, open_net, reopened_session
 
 @dataclass(frozen=True)
 class Tested:
-    """Averaged costs of a test, with what was tested and on what. topk: as `guesses` tells."""
+    """Averaged costs of a test, with what was tested and on what. words: the costs as they are printed."""
 
     checkpoint: Path
     data: str
     cases: int
     costs: Costs
-    topk: dict[str, int]
+    words: str
 
     def summary(self) -> dict[str, Any]:
         """What `convnet test --json` prints.
@@ -42,11 +41,6 @@ class Tested:
         }  # fmt: skip
 
 
-def guesses(graph: LayerGraph) -> dict[str, int]:
-    """By name of each cost layer that counts errors: how many guesses its topk_error allows."""
-    return {cost.name: cost.learning["topk"] for cost in graph.costs if isinstance(cost, LogisticRegression)}
-
-
 def test_checkpoint(
     path: Path, given: Mapping[str, Any], device: DeviceOptions,
     progress: Callable[[int, int], None],
@@ -60,7 +54,7 @@ def test_checkpoint(
     """
     folder = newest(path)
     checkpoint = Checkpoint.load(folder)
-    session = reopened_session(checkpoint, folder, None, given)
+    session = reopened_session(checkpoint, folder, None, given, device)
     provider = session.provider
     batch_range = checked_range(session.options["test-range"], provider.test_batches, provider, "test-range")
     net = open_net(session, device, initial=False)
@@ -70,4 +64,6 @@ def test_checkpoint(
     with need_told(net):
         for totals in evaluate(net, provider, batch_range):
             progress(totals.cases, total)
-    return Tested(folder, provider.describe(), totals.cases, totals.averages(), guesses(session.graph))
+    costs = totals.averages()
+    words = in_words(net.graph.costs, costs, provider.label_names)
+    return Tested(folder, provider.describe(), totals.cases, costs, words)

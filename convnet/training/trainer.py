@@ -20,6 +20,16 @@ from convnet.training.lock import locked
 from convnet.training.memory import need_told
 from convnet.training.options import to_plain
 from convnet.training.session import Session
+from convnet.weights.schedule import Progress
+
+
+@dataclass(frozen=True)
+class RatesChanged:
+    """A learning rate that had stayed for a while jumps before a data batch. `rates`: all of them now, by parameter."""
+
+    epoch: int
+    batchnum: int
+    rates: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class Saved:
     path: Path
 
 
-Event = MinibatchDone | BatchDone | TestRunning | TestDone | Saved
+Event = RatesChanged | MinibatchDone | BatchDone | TestRunning | TestDone | Saved
 
 
 class Trainer:
@@ -97,6 +107,19 @@ class Trainer:
         self.test_range = checked_range(options["test-range"], provider.test_batches, provider, "test-range")
         self.stop = False
         net.minibatches = state.minibatches_done
+        net.set_progress(self.progress)
+        self._held = self.rates(in_steps=True)
+
+    @property
+    def progress(self) -> Progress:
+        """How far training is, for the data batch that is the current one."""
+        errors = tuple(test_error(entry["costs"]) for entry in self.state.test_history)
+        return Progress(self.batches.progress, self.batches.epoch, errors)
+
+    def rates(self, *, in_steps: bool = False) -> dict[str, float]:
+        """The learning rates of the current data batch, by parameter; with `in_steps` those that stay and jump."""
+        progress, parameters = self.progress, self.net.graph.parameters
+        return {p.name: p.eps.value(progress) for p in parameters if p.learns and (p.eps.in_steps or not in_steps)}
 
     def run_training(self) -> Iterator[Event]:
         """Train until all epochs are over or `stop` is set.
@@ -124,20 +147,26 @@ class Trainer:
 
     def _data_batch(self) -> Iterator[Event]:
         """Train the current data batch, from the minibatch where training stands."""
+        yield from self._set_rates()
         began = time.monotonic()
         batch = self.batches.get_next_batch()
         waited = time.monotonic() - began
-        self.net.set_progress(self.batches.progress)
-        totals = Totals(**self.state.partial)
+        totals = Totals(**self.state.partial, layers=self.net.graph.costs)
         yield from self._minibatches(batch, totals)
         if totals.cases >= len(batch.data[0]):
             yield self._batch_done(batch, totals, time.monotonic() - began, waited)
+
+    def _set_rates(self) -> Iterator[Event]:
+        self.net.set_progress(self.progress)
+        before, self._held = self._held, self.rates(in_steps=True)
+        if self._held != before:
+            yield RatesChanged(self.batches.epoch, self.batches.batchnum, self.rates())
 
     def _minibatches(self, batch: DataBatch, totals: Totals) -> Iterator[Event]:
         total, net = len(batch.data[0]), self.net
         # Stopping ends the data; what the device was given by then is finished and counted.
         data = takewhile(lambda _: not self._stopped(), minibatches(batch.data, net.mini, totals.cases))
-        for cases, costs in begun(net.begin_training, data, net.device.ahead):
+        for cases, costs in begun(net.begin_training, data, net.ahead):
             self._check_finite(costs, batch.epoch, batch.batchnum)
             totals.add(costs, cases)
             self.state.minibatches_done += 1

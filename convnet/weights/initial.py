@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from convnet.config.kinds import Call
+from convnet.errors import ConvnetError
 
 Array = np.ndarray[Any, Any]
 
@@ -27,7 +28,9 @@ def normal(seed: int, layer: str, index: int, shape: tuple[int, int], deviation:
 
 
 def find_function(call: Call) -> Callable[..., object]:
-    """The function that a key initWFunc or initBFunc names. Its module is imported, which runs the user's code.
+    """The function that a key initWFunc, initBFunc or initCFunc names.
+
+    Its module is imported, which runs the user's code.
 
     Raises:
         ValueError: there is none, or the import fails; the message does not name layer or key.
@@ -54,14 +57,24 @@ def from_function(call: Call, layer: str, index: int | None, shape: tuple[int, i
         ValueError: there is no such function, it fails, or gives anything but float32 of this shape; the message does
             not name layer or key.
     """
+    return _checked(call_function(call, layer, index, shape), shape)
+
+
+def call_function(call: Call, layer: str, index: int | None, shape: tuple[int, ...]) -> object:
+    """What the function of a key gives for input `index` of a layer, or for its biases if that is None.
+
+    Raises:
+        ValueError: there is no such function, or it fails; the message does not name layer or key.
+    """
     function = find_function(call)
     position = () if index is None else (index,)
+    name = getattr(function, "__name__", function)  # other callables than functions have none
     try:
-        found = function(layer, *position, shape, params=list(call.arguments))
+        return function(layer, *position, shape, params=list(call.arguments))
+    except ConvnetError as error:
+        raise ValueError(f"'{name}': {error}") from error
     except (Exception, SystemExit) as error:
-        name = getattr(function, "__name__", function)  # other callables than functions have none
         raise ValueError(f"'{name}' failed: {error!r}") from error
-    return _checked(found, shape)
 
 
 def _checked(found: object, shape: tuple[int, int]) -> Array:

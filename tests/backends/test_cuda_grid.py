@@ -39,12 +39,12 @@ CALLS: dict[str, Callable[[Numbers], Call]] = {
     "logreg": lambda r: (
         "logreg.bprop",
         [np.zeros((1101, 1)), r(1101, 5), r(1101, 5)],
-        {"coeff": 1.0, "accumulate": True},
+        {"coeff": 1.0, "smoothing": 0.1, "accumulate": True},
     ),
     "logreg and softmax": lambda r: (
         "logreg.bprop_softmax",
         [np.zeros((1101, 1)), r(1101, 5), r(1101, 5)],
-        {"coeff": 1.0, "accumulate": True},
+        {"coeff": 1.0, "smoothing": 0.1, "accumulate": True},
     ),
 }
 

@@ -66,7 +66,7 @@ PARAMS = "[train]\ninput=4x12x10\n" + "".join(
     f"[{layer}]\nepsW=0.1\nepsB=0.1\nmomW=0.9\nmomB=0.9\nwc=0\n" for layer in ("conv", "one", "two")
 )
 PARAMS += "[logprob]\ncoeff=1\n"
-WEIGHTS = 2 * 9 * 16 + 16 + 2 * (144 * 5 + 16)  # 5 biases take 16 places: what follows begins at 64 bytes
+WEIGHTS = 2 * 9 * 16 + 16 + 2 * 144 * 5 + 16 + 5  # 5 biases take 16 places: what follows begins at 64 bytes
 
 COUNT = f"""
 import json, sys

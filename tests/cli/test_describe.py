@@ -72,8 +72,9 @@ def test_the_memory_of_a_device(small):
     """The CPU does not tell what is free; tests/cli/test_devices.py has GPUs, tests/training/test_memory.py figures."""
     found = described(*NET, "--input", "3x8x8", "--device", "cpu", "--mini", "7", "--plan")
     assert list(found) == ["parameters", "layers", "plan", "memory"]
-    need = found["memory"].pop("needed")
-    assert found["memory"] == {"device": "cpu:0", "mini": 7, "free": None, "largest_mini": None}
+    (memory,) = found["memory"]
+    need = memory.pop("needed")
+    assert memory == {"device": "cpu:0", "mini": 7, "free": None, "largest_mini": None}
     assert sum(found["plan"]["bytes"].values()) < need < 2 * sum(found["plan"]["bytes"].values())
     without = described(*NET, "--input", "3x8x8", "--mini", "7", "--plan")
     assert without == {name: found[name] for name in ("parameters", "layers", "plan")}
@@ -87,6 +88,9 @@ def test_the_memory_of_a_device(small):
         (["--precision", "bf16"], "--precision: expected a --device too"),
         (["--precision", "bf16", "--device", "cpu"], "--precision: the CPU computes in fp32, found 'bf16'"),
         (["--device", "gpu"], "--device: expected auto, cpu, cuda or a GPU by its number"),
+        (["--gpu", "0"], "--gpu: expected a --device too"),
+        (["--gpu", "0;1", "--device", "cpu"], "expected numbers of GPUs separated by commas, such as 0,1; found '0;1'"),
+        (["--gpu", "0,1", "--device", "cuda:1"], "--device cuda:1 names one GPU; several are named by --device cuda"),
     ],
 )
 def test_devices_that_cannot_be(small, arguments, message):
@@ -96,8 +100,35 @@ def test_devices_that_cannot_be(small, arguments, message):
 def test_a_net_for_two_devices_does_not_run_on_one(small):
     text = Path("small.cfg").read_text()
     Path("small.cfg").write_text(text.replace("type=neuron", "type=neuron\ngpu=0,1"))
-    result = convnet("describe", *NET, "--input", "3x8x8", "--device", "cpu", code=2)
+    result = convnet("describe", *NET, "--input", "3x8x8", "--device", "cpu", "--gpu", "0", code=2)
     assert result.stderr.startswith("convnet: small.cfg:10: [scale] gpu: ")
+
+
+def two_towers():
+    """Make the fully-connected layer of the small net run on another device; 144 numbers and their gradients cross."""
+    text = Path("small.cfg").read_text()
+    Path("small.cfg").write_text(text.replace("type=fc", "type=fc\ngpu=1"))
+
+
+def test_what_lies_where_and_what_crosses(small):
+    two_towers()
+    first, second = described(*NET, "--input", "3x8x8", "--mini", "10")["devices"]
+    assert first["layers"] == ["scale", "conv", "conv_neuron", "drop"]
+    assert second["layers"] == ["fc", "probs", "logprob"]
+    assert second["parameters"] == ["fc.weights.0", "fc.biases"]
+    assert second["bytes"]["weights"] == 4 * 3 * (144 * 3 + 16)  # each array begins at a multiple of 16 numbers
+    assert second["received"] == [{"from": 0, "bytes": {"drop": 4 * 10 * 144}}]
+    assert first["received"] == [{"from": 1, "bytes": {"drop.grad": 4 * 10 * 144}}]
+    lines = convnet("describe", *NET, "--input", "3x8x8", "--mini", "10").stdout.splitlines()
+    assert "training on 2 devices with --mini 10:" in lines
+    assert "  from device 0: 0.01 MB (drop 0.01)" in lines
+
+
+def test_memory_on_two_devices(small):
+    two_towers()
+    found = described(*NET, "--input", "3x8x8", "--device", "cpu")
+    assert [memory["device"] for memory in found["memory"]] == ["cpu:0", "cpu:1"]
+    assert all(m["needed"] > sum(d["bytes"].values()) for m, d in zip(found["memory"], found["devices"], strict=True))
 
 
 def test_the_parameter_file_is_not_needed(small):

@@ -357,7 +357,8 @@ def test_no_virtual_gpu():
 def test_describe_tells_what_fits_and_train_agrees(tmp_path):
     """On a virtual GPU of 4 MB; only loading needs doing: nets too large are refused before that."""
     net = ("--layers", "digits", "--device", "cuda:1")
-    found = json.loads(on_virtual_gpus("describe", *net, "--mini", 4000, "--json", memory=4 * 10**6).stdout)["memory"]
+    described = on_virtual_gpus("describe", *net, "--mini", 4000, "--json", memory=4 * 10**6).stdout
+    (found,) = json.loads(described)["memory"]
     assert (found["device"], found["free"]) == ("cuda:1", 4 * 10**6)
     assert 32 < found["largest_mini"] < 4000
     rough = on_virtual_gpus("describe", *net, "--precision", "bf16", memory=4 * 10**6).stdout.splitlines()[-1]

@@ -18,12 +18,15 @@ OPTIONS = {
     "train": "--layers --layer-def --params --layer-params --checkpoint -f --load-file --data --data-path "
     "--data-provider --save-path --epochs --mini --test-freq --testing-freq --test-range --train-range "
     "--crop --inner-size --noise --color-noise --seed --shuffle --keep --classes --test-share --threads --device "
-    "--precision --tune --no-tune",
+    "--precision --tune --no-tune --conv-to-local --unshare-weights",
     "test": "--checkpoint -f --load-file --data --data-path --test-range --mini --json --threads --device "
     "--precision --tune --no-tune",
     "describe": "--layers --layer-def --params --layer-params --input --plan --device --precision --json",
     "devices": "--json",
     "layers": "",
+    "features": "--checkpoint -f --load-file --layer --write-features --out --feature-path --form --data --data-path "
+    "--test-range --mini --threads --device --precision --tune --no-tune",
+    "import-original": "ORIGINAL RUN",
     "check-grads": "--layers --layer-def --params --layer-params --input --seed",
 }  # fmt: skip
 

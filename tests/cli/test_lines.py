@@ -70,7 +70,7 @@ def test_compiling_is_said_when_nothing_is_compiled_yet(small, monkeypatch):
 
 
 UNUSED = (
-    "gpu num-gpus conserve-mem save-file max-filesize zip-save force-save layer-path logreg-name multiview-test "
+    "num-gpus conserve-mem save-file max-filesize zip-save force-save layer-path logreg-name multiview-test "
     "test-only check-grads"
 )
 
@@ -85,8 +85,6 @@ def test_options_that_only_the_originals_have(small, name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--gpu", "1"), "--gpu: a run has one device, 0; found '1'"),
-        (("--gpu", "0,1"), "--gpu: a run has one device, 0; found '0,1'"),
         (("--test-only", "1"), "convnet test --checkpoint"),
         (("--test-only",), "convnet test --checkpoint"),
         (("--check-grads=1",), "convnet check-grads --layers"),

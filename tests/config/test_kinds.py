@@ -34,6 +34,7 @@ def even(text: str) -> int:
 
 
 EVEN = Custom("an even digit", even)
+COPIES = FunctionCall(("makew", "makeb"), "home", "initw")
 
 GOOD: list[tuple[Kind[object], str, object]] = [
     (Int(), "0", 0),
@@ -66,6 +67,11 @@ GOOD: list[tuple[Kind[object], str, object]] = [
     (FunctionCall(), "initw.makew", Call("initw", "makew", ())),
     (FunctionCall(), "initw.makew()", Call("initw", "makew", ())),
     (FunctionCall(), "initw.makew(/a b/1.5, conv1 )", Call("initw", "makew", ("/a b/1.5", "conv1"))),
+    (COPIES, "makew(run)", Call("home", "makew", ("run",))),
+    (COPIES, "makeb", Call("home", "makeb", ())),
+    (COPIES, "initw.makew(run)", Call("home", "makew", ("run",))),
+    (COPIES, "initw.other(run)", Call("initw", "other", ("run",))),
+    (COPIES, "mine.makew(run)", Call("mine", "makew", ("run",))),
     (FunctionCall(), "my.package.f_1 (x(1).y)", Call("my.package", "f_1", ("x(1).y",))),
     (EVEN, " 4 ", 4),
     (ListOf(Int()), "5", [5]),
@@ -123,6 +129,7 @@ BAD: list[tuple[Kind[object], str, str]] = [
     (Maps(), "3x0x32", "expected channels x rows x columns, such as 3x32x32, found '3x0x32'"),
     (Maps(), "3x32x32x1", "expected channels x rows x columns, such as 3x32x32, found '3x32x32x1'"),
     (FunctionCall(), "makew", "expected moduleName.functionName(param1,param2,...), found 'makew'"),
+    (COPIES, "makes(run)", f"expected {COPIES.expected}, found 'makes(run)'"),
     (FunctionCall(), "a.f(x", "expected moduleName.functionName(param1,param2,...), found 'a.f(x'"),
     (FunctionCall(), "a.f(x,,y)", "expected moduleName.functionName(param1,param2,...), found 'a.f(x,,y)'"),
     (FunctionCall(), "a.1f", "expected moduleName.functionName(param1,param2,...), found 'a.1f'"),

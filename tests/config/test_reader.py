@@ -125,6 +125,14 @@ def chain_of_references(length: int) -> str:
     return "".join(f"k{i}=%(k{i + 1})s\n" for i in range(length)) + f"k{length}=7\n"
 
 
+def test_values_that_stand_for_each_other_many_times() -> None:
+    text = "".join(f"k{i}={f'%(k{i + 1})s' * 30}\n" for i in range(9))
+    assert value(text + "k9=\n", "k0") == ""
+    assert errors_of(f"[s]\n{text}k9=x\n") == [
+        f"a.cfg:{2 + i}: [s] k{i}: expected at most 1000000 letters, found more" for i in range(5)
+    ]
+
+
 def test_deepest_interpolation() -> None:
     assert value(chain_of_references(10), "k0") == "7"
     assert errors_of("[s]\n" + chain_of_references(11)) == [

@@ -4,11 +4,12 @@ import contextlib
 import os
 import pickle
 import random
+import sys
 
 import numpy as np
 import pytest
 
-from convnet.data.unpickle import unpickle
+from convnet.data.unpickle import Inert, unpickle
 from convnet.errors import ConvnetError
 
 from .makers import python2_pickle
@@ -46,6 +47,40 @@ def test_reads_every_protocol_of_python_3(protocol):
 def test_reads_numbers_of_numpy(protocol):
     found = unpickle(pickle.dumps({"labels": [np.int64(-7), np.uint8(200), np.float32(0.5)]}, protocol), "f")
     assert found == {"labels": [-7, 200, 0.5]}
+
+
+def test_arrays_and_text_inside_of_containers():
+    array = ARRAYS["mean"]
+    content = python2_pickle({b"pca": (array, [array, b"a"]), b"inner": {b"k": b"v"}})
+    found = unpickle(content, "f")
+    np.testing.assert_array_equal(found["pca"][0], array)
+    np.testing.assert_array_equal(found["pca"][1][0], array)
+    assert found["pca"][1][1] == b"a"
+    assert found["inner"] == {b"k": b"v"}
+    assert unpickle(content, "f", text=True)["inner"] == {"k": "v"}
+
+
+def test_containers_met_twice_stay_one():
+    inner = [1, ARRAYS["data"]]
+    found = unpickle(pickle.dumps({"a": inner, "b": (inner, inner), "c": {"d": inner}}), "f")
+    assert found["a"] is found["b"][0] is found["b"][1] is found["c"]["d"]
+    circle: list = []
+    circle.append(circle)
+    found = unpickle(pickle.dumps({"a": circle}), "f")
+    assert found["a"][0] is found["a"]
+
+
+def test_instances_of_named_modules_are_inert():
+    """Old-style and new-style instances of modules that must not be imported."""
+    old, new = b"(cantigravity\nOption\no", b"cantigravity\nOption\n)\x81"
+    for instance in (old, new):
+        content = b"\x80\x02}U\1x" + instance + b"}U\1aK\5sbs."
+        found = unpickle(content, "f", inert=["antigravity"], text=True)["x"]
+        assert isinstance(found, Inert)
+        assert found.state == {"a": 5}
+        with pytest.raises(ConvnetError, match=r"f: refused, .*; found antigravity\.Option"):
+            unpickle(content, "f", inert=["options"])
+    assert "antigravity" not in sys.modules
 
 
 class Runs:

@@ -29,6 +29,25 @@ def test_outputs_follow_and_guesses_stay_possible(classes, guesses):
     assert graph["logprob"].layer.learning["topk"] == guesses
 
 
+@pytest.mark.parametrize(("cost", "found"), [
+    ("[x]\ntype=cost.crossent\ninputs=matrix,probs\n", True),
+    ("[x]\ntype=cost.crossent2\ninputs=matrix,fc\n", True),
+    ("[x]\ntype=cost.crossent\ninputs=part,probs\n", False),
+    ("[x]\ntype=cost.crossent\ninputs=labels,probs\n", False),
+    ("[x]\ntype=cost.crossent\ninputs=matrix,fc\n", False),
+    ("[x]\ntype=cost.bce\ninputs=matrix,fc\n", True),
+    ("[y]\ntype=neuron\ninputs=fc\nneuron=logistic\n[x]\ntype=cost.dce\ninputs=matrix,y\n", True),
+    ("[x]\ntype=cost.bce\ninputs=labels,fc\n", False),
+    ("[x]\ntype=cost.bce\ninputs=labels,fc\n" + COST, True),
+    ("[x]\ntype=cost.bce\ninputs=matrix,fc\n" + COST, False),
+    ("[x]\ntype=cost.sum2\ninputs=probs\n", False),
+])  # fmt: skip
+def test_costs_of_the_label_matrix(cost, found):
+    matrices = "[matrix]\ntype=data\ndataIdx=2\n[part]\ntype=data\ndataIdx=2\nstart=1\n"
+    section = output_layer(parse(matrices + NET + cost, "x", Report()))
+    assert (section.name if section else None) == ("fc" if found else None)
+
+
 def test_a_net_without_one_such_layer():
     two = NET + COST + COST.replace("logprob", "other")
     with pytest.raises(Exception, match=r"layers\.cfg: --classes: expected one cost\.logreg over a softmax over an fc"):

@@ -37,24 +37,14 @@ inputs=labels,probs
 PARAMS = f"[conv]\n{RATES}[pool]\n[fc]\n{RATES}[cost]\n[labels]\n"
 # Layer, key, values that ask for nothing, values that make the original another net.
 LAYER_KEYS = [
-    ("labels", "start", ["0"], ["2"]),
-    ("labels", "end", [], ["1"]),
-    ("pool", "sum", ["0", "false"], ["1", "true"]),
-    ("conv", "randSparse", ["0"], ["1"]),
-    ("conv", "filterChannels", [], ["3"]),
-    ("conv", "initCFunc", [], ["module.function"]),
-    ("conv", "dropout", ["0.0"], ["0.5"]),
-    ("pool", "dropout", ["0"], ["0.5"]),
-    ("cost", "children", [], ["other"]),
+    ("labels", "quantF", ["default"], ["half"]),
+    ("pool", "QuantB", ["default"], ["half"]),
     ("conv", "partialSum", ["4", "0"], []),
 ]
 PARAMETER_KEYS = [
-    ("conv", "updatePeriod", ["0", "1"], ["2"]),
-    ("conv", "wcNormMin", ["0"], ["0.1"]),
-    ("conv", "wcNormMax", ["0.0"], ["1"]),
-    ("fc", "schedW", [], ["exp"]),
-    ("fc", "schedB", [], ["exp"]),
-    ("fc", "dropout", ["0"], ["0.5"]),
+    ("pool", "quantF", ["default"], ["half", "default,half"]),
+    ("fc", "sched", ["exp[1000]"], []),
+    ("conv", "wcnorm", ["0.00", "1"], []),
     ("fc", "superEps", ["0", "1"], []),
 ]
 

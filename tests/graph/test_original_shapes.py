@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from convnet.config.reader import read
 from convnet.config.report import Report
 from convnet.graph.build import build_graph
@@ -29,12 +27,13 @@ def test_published_nets_have_the_published_shapes(reference_files):
             assert {key: found[key] for key in expected} == expected, net["layers"]
 
 
-def test_the_example_file_that_the_originals_cannot_read_is_refused_with_all_its_errors(reference_files):
-    folder = reference_files / "original-cfgs" / "cuda-convnet"
-    report = Report()
-    with pytest.raises(Exception, match=r"\[rnorm1\] size: expected an integer of at least 1") as caught:
-        build_graph(
-            read(folder / "layers-example.cfg", report), read(folder / "layer-params-example.cfg", report),
-            [Shape.of_maps(3, 32, 32), Shape(1)], report,
-        )  # fmt: skip
-    print(caught.value)
+def test_the_example_file_of_all_layer_types(reference_files):
+    """The originals cannot read it: its normalizations are those of a still older version. With random connections."""
+    folder, report = reference_files / "original-cfgs" / "cuda-convnet", Report()
+    layers, params = (read(folder / name, report) for name in ("layers-example.cfg", "layer-params-example.cfg"))
+    described = describe(build_graph(layers, params, [Shape.of_maps(3, 32, 32), Shape(1)], report))
+    assert described["parameters"] == 88473482
+    found = {layer["name"]: layer for layer in described["layers"]}
+    assert found["conv32-3"]["maps"] == [128, 8, 8]
+    assert found["conv32-3"]["weights"] == [[64 * 25, 128]]
+    assert found["conv32-2"]["biases"] == [28800, 1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convnet.config.kinds import Bool, Choice, Custom, Float, FunctionCall, Int, ListOf
+from convnet.config.kinds import Bool, Choice, Custom, Float, FunctionCall, Int, ListOf, Names
 from convnet.config.report import ConfigError
 from convnet.layers import layer_types
 from convnet.layers.common import common_keys
@@ -32,12 +32,15 @@ def test_output_shape(name):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_gradients_equal_numeric_ones(name, device):
-    net = ConvNet(graph_of(*example(name), image=IMAGE), device, mini=5, seed=1, dtype=np.float64, input_grads=True)
+    graph = graph_of(*example(name), image=IMAGE)
+    net = ConvNet(graph, device, mini=5, seed=1, dtype=np.float64, input_grads=True)
     generator = np.random.default_rng(2)
     images = generator.standard_normal((4, *IMAGE[1:], IMAGE[0]))
     labels = generator.integers(0, 4, (4, 1)).astype(float)
     checks = list(check_gradients(net, [images, labels]))
-    assert {"data", "base.weights.0", "base.biases", "last.weights.0"} <= {check.name for check in checks}
+    found = {check.name for check in checks}
+    assert {"base.weights.0", "base.biases", "last.weights.0"} <= found
+    assert ("data" in found) == graph["x"].layer.passes_gradient
     for check in checks:
         assert abs(check.analytic) > 1e-6, f"{check.name}: nothing to compare"
         assert check.error < 1e-6, check
@@ -51,7 +54,10 @@ def bad_values(kind):
         return ["x", "1.5", ""] + ([str(kind.minimum - 1)] if kind.minimum is not None else [])
     if isinstance(kind, Float):
         low = [str(kind.minimum - 1)] if kind.minimum is not None else []
-        return ["x", "nan", "inf", "", *low, *([str(kind.above)] if kind.above is not None else [])]
+        outside = [str(bound) for bound in (kind.above, kind.below) if bound is not None]
+        return ["x", "nan", "inf", "", *low, *outside]
+    if isinstance(kind, Names):
+        return ["", "a,,b"]
     if isinstance(kind, (Bool, Choice)):
         return ["perhaps", ""]
     if isinstance(kind, FunctionCall):

@@ -16,11 +16,11 @@ dataIdx=1
 
 
 def graph_of(layers, params="", shapes=None, image=(3, 12, 10)):
-    """The graph of these texts, for images of this shape and labels unless `shapes` says otherwise."""
+    """The graph of these texts, for images of this shape and labels of 4 classes unless `shapes` says otherwise."""
     report = Report()
     return build_graph(
         parse(layers, "layers.cfg", report),
         parse(params, "params.cfg", report),
-        shapes or [Shape.of_maps(*image), Shape(1)],
+        shapes or [Shape.of_maps(*image), Shape(1), Shape(4)],
         report,
     )

@@ -86,8 +86,8 @@ def _sums_and_rest(net, step, cases):
     parameters = {key: value(given) for key, given in step.parameters.items()}
     y, bias, neuron = (parameters[key] for key in ("y", "bias", "neuron"))
     alone = {**parameters, "bias": None, "neuron": None}
-    product = getattr(ops.load(name, "cpu"), function)(net.device, *map(value, step.arguments), **alone)
-    apply = ops.load("neuron", "cpu").fprop(net.device, y, y, neuron or IDENT)
+    product = getattr(ops.load(name, "cpu"), function)(net.devices[0], *map(value, step.arguments), **alone)
+    apply = ops.load("neuron", "cpu").fprop(net.devices[0], y, y, neuron or IDENT)
 
     def rest():
         if bias is not None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from convnet.backends import PRECISIONS, DeviceOptions
+from convnet.backends import PRECISIONS, DeviceOptions, open_devices
 from convnet.backends.cuda import toolkit
 from convnet.errors import ConvnetError
 from convnet.net import ConvNet
@@ -44,7 +44,8 @@ def a_minibatch(maps, cases, classes, seed=0):
 def gradients(net, data):
     """The costs and all gradients of a minibatch, those of the images too."""
     costs = net.compute_gradients(data)
-    found = {parameter.name: net.store.get("gradients", parameter) for parameter in net.graph.parameters}
+    learning = [parameter for parameter in net.graph.parameters if parameter.learns]
+    found = {parameter.name: net.store.get("gradients", parameter) for parameter in learning}
     return costs, {**found, "images": net.input_gradient("data", len(data[0])).astype(np.float32)}
 
 
@@ -76,11 +77,17 @@ def test_gradients_of_every_layer_type(name, precision, device, cuda_device):
         check(gradients(cuda, data), gradients(cpu, data), ALLOWED[precision])
 
 
+def several(device, graph):
+    """The device; for a net on several as many of its kind, all of them the first GPU."""
+    options = DeviceOptions("cpu", 2) if device.backend == "cpu" else DeviceOptions("cuda", tune=False, gpus=(0, 0))
+    return device if graph.devices == 1 else open_devices(options, graph.devices)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_of_every_net(name, device, cuda_device):
     maps, graph = SCALES[name][1], scaled(name)
     data = a_minibatch((maps.channels, maps.y, maps.x), 4, classes=10)
-    nets = [ConvNet(graph, where, mini=4, seed=3) for where in (device, cuda_device("fp32"))]
+    nets = [ConvNet(graph, several(where, graph), mini=4, seed=3) for where in (device, cuda_device("fp32"))]
     for net in nets:
         net.train_minibatch(data)
     expected, found = (net.state() for net in nets)
@@ -234,7 +241,7 @@ def test_nothing_is_allocated_after_the_first_minibatch_of_each_size(precision, 
         monkeypatch.setattr(cuda, name, lambda *_, name=name: pytest.fail(f"{name} was called"))
     work()
     with pytest.raises(pytest.fail.Exception, match="mem_alloc"):
-        net.device.allocate(1)
+        net.devices[0].allocate(1)
 
 
 def test_a_net_that_is_gone_leaves_nothing_on_the_device(cuda_device, request):

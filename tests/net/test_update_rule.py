@@ -10,6 +10,7 @@ import pytest
 
 from convnet.net import ConvNet
 from convnet.shape import Shape
+from convnet.weights.schedule import Progress
 
 from .nets import DATA, graph_of
 
@@ -98,7 +99,7 @@ def test_five_steps(device, dtype, tolerance):
     generator = np.random.default_rng(8)
     for progress, cases in STEPS:
         x, labels = generator.standard_normal((cases, FEATURES)), generator.integers(0, 3, (cases, 1)).astype(float)
-        net.set_progress(progress)
+        net.set_progress(Progress(progress))
         cost = net.train_minibatch([x.astype(dtype), labels.astype(dtype)])["logprob"]["cost"]
         assert cost == pytest.approx(step(w, inc, x, labels, progress), rel=tolerance)
         state = net.state()

@@ -13,7 +13,10 @@ from convnet.shape import Maps, Shape
 from convnet.training.options import Options, read_train_section
 from tests.conftest import ROOT
 
-NAMES = ("alexnet", "cifar-local", "cifar-quick", "cifar-rnorm", "digits", "lenet5")
+NAMES = (
+    "alexnet", "alexnet-2gpu", "alexnet-owt", "cifar-local", "cifar-quick", "cifar-relu", "cifar-resnet", "cifar-rnorm",
+    "cifar-tanh", "dannet", "digits", "lenet5",
+)  # fmt: skip
 
 
 @dataclass
@@ -37,8 +40,10 @@ def build(name: str, maps: Maps | None = None) -> Net:
 
 # By what to divide numbers of filters and maps, and images that leave something to pool at the top.
 SCALES = {
-    "alexnet": (16, Maps(3, 67, 67)), "cifar-local": (8, Maps(3, 14, 14)), "cifar-quick": (8, Maps(3, 16, 16)),
-    "cifar-rnorm": (8, Maps(3, 15, 15)), "digits": (8, Maps(1, 8, 8)), "lenet5": (5, Maps(1, 20, 20)),
+    "alexnet": (16, Maps(3, 67, 67)), "alexnet-2gpu": (8, Maps(3, 67, 67)), "alexnet-owt": (8, Maps(3, 67, 67)),
+    "cifar-local": (8, Maps(3, 14, 14)), "cifar-quick": (8, Maps(3, 16, 16)), "cifar-relu": (8, Maps(3, 14, 14)),
+    "cifar-resnet": (8, Maps(3, 8, 8)), "cifar-rnorm": (8, Maps(3, 15, 15)), "cifar-tanh": (8, Maps(3, 14, 14)),
+    "dannet": (10, Maps(3, 30, 30)), "digits": (8, Maps(1, 8, 8)), "lenet5": (5, Maps(1, 20, 20)),
 }  # fmt: skip
 
 
@@ -49,13 +54,13 @@ def scaled(name: str) -> LayerGraph:
     def divide(match: re.Match[str]) -> str:
         key, number = match[1], int(match[2])
         if key == "outputs":
-            return f"outputs={10 if number in (10, 1000) else number // 64}"
+            return f"outputs={10 if number in (10, 43, 1000) else number // 64}"
         return f"{key}={number if number <= 3 else number // factor}"
 
     report = Report()
-    path = ROOT / "layers-cfg" / f"{name}.cfg"
-    text = re.sub(r"^(outputs|filters|channels)=(\d+)", divide, path.read_text("utf-8"), flags=re.MULTILINE)
+    whole = read(ROOT / "layers-cfg" / f"{name}.cfg", report)
+    text = re.sub(r"^(outputs|filters|channels)=(\d+)", divide, whole.text, flags=re.MULTILINE)
     params = read(ROOT / "params-cfg" / f"{name}.cfg", report)
-    layers = parse(text, str(path), report)
+    layers = parse(text, whole.path, report)
     read_train_section(params, layers, report)
     return build_graph(layers, params, [Shape.of_maps(*maps), Shape(1)], report)

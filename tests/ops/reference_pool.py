@@ -21,15 +21,22 @@ def windows(g: PoolGeometry) -> Iterator[tuple[tuple[int, int], list[tuple[int, 
 
 
 def fprop(kind: str, x: np.ndarray, g: PoolGeometry) -> np.ndarray:
-    """Y for x (n, y, x, channel); kind: "max" or "avg"."""
+    """Y for x (n, y, x, channel)."""
     cases, _, _, channels = x.shape
     y = np.zeros((cases, g.outputs_y, g.outputs_x, channels))
     for (oy, ox), pixels in windows(g):
         for case, channel in np.ndindex(cases, channels):
             values = [float(x[case, i, j, channel]) for i, j in pixels]
             if values:
-                y[case, oy, ox, channel] = max(values) if kind == "max" else sum(values) / len(values)
+                y[case, oy, ox, channel] = _taken(kind, values)
     return y
+
+
+def _taken(kind: str, values: list[float]) -> float:
+    """What is taken of a window."""
+    if kind == "maxabs":
+        return max(values, key=lambda value: (abs(value), value))
+    return max(values) if kind == "max" else sum(values) / (len(values) if kind == "avg" else 1)
 
 
 def bprop(kind: str, dy: np.ndarray, x: np.ndarray, g: PoolGeometry) -> np.ndarray:
@@ -37,10 +44,8 @@ def bprop(kind: str, dy: np.ndarray, x: np.ndarray, g: PoolGeometry) -> np.ndarr
     dx = np.zeros(x.shape)
     for (oy, ox), pixels in windows(g):
         for case, channel in np.ndindex(x.shape[0], x.shape[3]):
-            largest = max((x[case, i, j, channel] for i, j in pixels), default=None)
-            for i, j in pixels:
-                if kind == "avg":
-                    dx[case, i, j, channel] += dy[case, oy, ox, channel] / len(pixels)
-                elif x[case, i, j, channel] == largest:
-                    dx[case, i, j, channel] += dy[case, oy, ox, channel]
+            values = [float(x[case, i, j, channel]) for i, j in pixels]
+            for (i, j), value in zip(pixels, values, strict=True):
+                share = 1 / len(pixels) if kind == "avg" else kind == "sum" or value == _taken(kind, values)
+                dx[case, i, j, channel] += share * dy[case, oy, ox, channel]
     return dx

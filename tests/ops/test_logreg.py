@@ -29,9 +29,14 @@ def cases(n: int = 9, classes: int = 11) -> tuple[Array, Array]:
     return labels.astype(np.float64), probs
 
 
-def run_fprop(run: Run, labels: Array, probs: Array, topk: int) -> Array:
+def smoothed(labels: Array, classes: int, smoothing: float) -> Array:
+    """The targets (n, classes), with 2016's formula."""
+    return (1 - smoothing) * (labels == np.arange(classes)) + smoothing / classes
+
+
+def run_fprop(run: Run, labels: Array, probs: Array, topk: int, smoothing: float = 0.0) -> Array:
     values = np.full((len(probs), 3), -7, run.weights)
-    run("logreg.fprop", labels.astype(run.weights), probs.astype(run.dtype), values, topk=topk)
+    run("logreg.fprop", labels.astype(run.weights), probs.astype(run.dtype), values, topk=topk, smoothing=smoothing)
     return values
 
 
@@ -56,6 +61,41 @@ def test_cost(torch: Any, run: Run, classes: int) -> None:
         torch.tensor(np.log(probs)), torch.tensor(labels[:, 0]).long(), reduction="none"
     )
     np.testing.assert_allclose(values[:, 0], expected.numpy(), rtol=TOLERANCE[run.weights.name])
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(("classes", "smoothing"), [(11, 0.1), (70, 0.9), (300, 0.5)])
+def test_smoothed_cost(torch: Any, run: Run, classes: int, smoothing: float) -> None:
+    """PyTorch's is the same. The errors are those of the label itself."""
+    probs = 2.0 ** -np.random.default_rng(9).integers(1, 20, (5, classes))
+    labels = np.array([[0], [classes - 1], [3], [1], [5]])
+    values = run_fprop(run, labels, probs, 2, smoothing)
+    expected = -(smoothed(labels, classes, smoothing) * np.log(probs)).sum(axis=1)
+    np.testing.assert_allclose(values[:, 0], expected, rtol=2 * TOLERANCE[run.weights.name])
+    assert values[:, 1:].tobytes() == run_fprop(run, labels, probs, 2)[:, 1:].tobytes()
+    probs /= probs.sum(axis=1, keepdims=True)
+    theirs = torch.nn.functional.cross_entropy(
+        torch.tensor(np.log(probs)), torch.tensor(labels[:, 0]), reduction="none", label_smoothing=smoothing
+    )
+    np.testing.assert_allclose(-(smoothed(labels, classes, smoothing) * np.log(probs)).sum(axis=1), theirs.numpy())
+
+
+def test_without_smoothing_only_the_labels_class_counts_to_the_bit(run: Run) -> None:
+    """As before there was any: no other class's NaN is seen, and each gradient is one product."""
+    labels, probs = cases()
+    probs[2, 0 if labels[2, 0] else 1] = np.nan
+    values = run_fprop(run, labels, probs, 1)
+    assert np.isfinite(values[:, 0]).all()
+    assert np.isnan(run_fprop(run, labels, probs, 1, 0.1)[2, 0])
+    held, dx = cases()[1].astype(run.dtype), np.empty((9, 11), run.dtype)
+    for function in ("logreg.bprop", "logreg.bprop_softmax"):
+        run(function, labels.astype(run.weights), held, dx, coeff=0.5, smoothing=0.0, accumulate=False)
+        right = (labels == np.arange(11)).astype(run.weights)
+        if function == "logreg.bprop":
+            expected = np.where(right, run.weights.type(-0.5) / held.astype(run.weights), run.weights.type(0))
+        else:
+            expected = run.weights.type(0.5) * (held.astype(run.weights) - right)
+        assert dx.tobytes() == expected.astype(run.dtype).tobytes()
 
 
 @pytest.mark.parametrize("topk", [1, 2, 3, 5])
@@ -92,7 +132,7 @@ def test_a_probability_of_zero_costs_much_but_not_infinitely(run: Run) -> None:
     assert values[1, 0] == pytest.approx(-np.log(least), rel=1e-6)
     probs[0] = 0, 1
     dx = np.empty_like(probs)
-    run("logreg.bprop", labels.astype(run.weights), probs, dx, coeff=1.0, accumulate=False)
+    run("logreg.bprop", labels.astype(run.weights), probs, dx, coeff=1.0, smoothing=0.0, accumulate=False)
     np.testing.assert_allclose(dx.astype(np.float64), [[-1 / least, 0], [0, -1 / least]], rtol=1e-6)
 
 
@@ -112,26 +152,30 @@ def test_a_label_that_is_no_class(run: Run, label: float) -> None:
     assert np.isnan(values[0]).all()
     assert not np.isnan(values[1]).any()
     dx = np.empty_like(probs)
-    run("logreg.bprop", labels, probs, dx, coeff=1.0, accumulate=False)
+    run("logreg.bprop", labels, probs, dx, coeff=1.0, smoothing=0.0, accumulate=False)
     assert dx.tolist() == [[0, 0, 0], [-2, 0, 0]]
-    run("logreg.bprop_softmax", labels, probs, dx, coeff=1.0, accumulate=False)
+    run("logreg.bprop_softmax", labels, probs, dx, coeff=1.0, smoothing=0.0, accumulate=False)
     assert dx.tolist() == [[0.5, 0.25, 0.25], [-0.5, 0.25, 0.25]]
+    run("logreg.bprop_softmax", labels, probs, dx, coeff=1.0, smoothing=0.75, accumulate=False)
+    assert dx.tolist() == [[0.25, 0, 0], [0, 0, 0]]
 
 
 @pytest.mark.peer
 @pytest.mark.parametrize("through_softmax", [False, True])
 @pytest.mark.parametrize("accumulate", [False, True])
-def test_gradients(torch: Any, run: Run, through_softmax: bool, accumulate: bool) -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_gradients(torch: Any, run: Run, through_softmax: bool, accumulate: bool, smoothing: float) -> None:
     labels, probs = cases()
     x = torch.tensor(np.log(probs) if through_softmax else probs, requires_grad=True)
     logs = torch.log_softmax(x, 1) if through_softmax else torch.log(x)
-    cost = 0.3 * torch.nn.functional.nll_loss(logs, torch.tensor(labels[:, 0]).long(), reduction="sum")
+    cost = -0.3 * (torch.tensor(smoothed(labels, 11, smoothing)) * logs).sum()
     (gradient,) = torch.autograd.grad(cost, x)
     before = np.random.default_rng(8).normal(size=(9, 11)).astype(run.dtype)
     expected = gradient.numpy() + before.astype(np.float64) * accumulate
     dx = before.copy() if accumulate else np.full_like(before, np.nan)
     function = "logreg.bprop_softmax" if through_softmax else "logreg.bprop"
-    run(function, labels.astype(run.weights), probs.astype(run.dtype), dx, coeff=0.3, accumulate=accumulate)
+    run(function, labels.astype(run.weights), probs.astype(run.dtype), dx, coeff=0.3, smoothing=smoothing,
+        accumulate=accumulate)  # fmt: skip
     tolerance = TOLERANCE[run.dtype.name]
     np.testing.assert_allclose(dx.astype(np.float64), expected, rtol=tolerance, atol=min(tolerance, 1e-6))
 
@@ -140,9 +184,9 @@ def test_arrays_that_do_not_fit(run: Run) -> None:
     labels, values = np.zeros((4, 1), run.weights), np.zeros((4, 3), run.weights)
     probs = np.zeros((4, 5), run.dtype)
     with pytest.raises(ValueError, match=r"\(3, 1\), \(4, 5\), \(4, 3\)"):
-        run("logreg.fprop", labels[:3], probs, values, topk=1)
+        run("logreg.fprop", labels[:3], probs, values, topk=1, smoothing=0.0)
     with pytest.raises(ValueError, match=r"\(4, 1\), \(4, 5\), \(4, 2\)"):
-        run("logreg.fprop", labels, probs, values[:, :2], topk=1)
+        run("logreg.fprop", labels, probs, values[:, :2], topk=1, smoothing=0.0)
     for function in ("logreg.bprop", "logreg.bprop_softmax"):
         with pytest.raises(ValueError, match=r"\(4, 1\), \(4, 5\), \(4, 3\)"):
-            run(function, labels, probs, values, coeff=1.0, accumulate=False)
+            run(function, labels, probs, values, coeff=1.0, smoothing=0.0, accumulate=False)

@@ -33,28 +33,37 @@ GEOMETRIES = {
 TOLERANCE = {"float64": 1e-13, "float32": 2e-6, "bfloat16": 2**-8}  # bfloat16: half of it is rounding once
 
 
+KINDS = ["max", "maxabs", "avg", "sum"]
+TORCH = {"max": "MaxPool2d", "avg": "AvgPool2d"}
+
+
 @pytest.fixture(params=GEOMETRIES)
 def geometry(request: pytest.FixtureRequest) -> PoolGeometry:
     return GEOMETRIES[request.param]
 
 
-def arrays(g: PoolGeometry, dtype: Any, n: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """x with many ties, all below 0, and dy."""
+def arrays(g: PoolGeometry, dtype: Any, n: int = 3, highest: int = -1) -> tuple[np.ndarray, np.ndarray]:
+    """x with many ties, all below 0 unless `highest` says otherwise, and dy."""
     rng = np.random.default_rng(n)
-    x = (rng.integers(-9, 0, (n, g.maps.y, g.maps.x, g.maps.channels)) / 4).astype(dtype)
+    x = (rng.integers(-9, highest + 1, (n, g.maps.y, g.maps.x, g.maps.channels)) / 4).astype(dtype)
     return x, rng.normal(size=(n, g.outputs_y, g.outputs_x, g.maps.channels)).astype(dtype)
 
 
 def bprop(run: Run, kind: str, dy: np.ndarray, x: np.ndarray, dx: np.ndarray, g: PoolGeometry, **options: bool) -> None:
-    """Dx of either kind."""
-    if kind == "max":
+    """Dx of any kind."""
+    if kind in ("max", "maxabs"):
         run("pool.bprop_max", dy, x, reference_pool.fprop(kind, x, g).astype(x.dtype), dx, g, **options)
     else:
-        run("pool.bprop_avg", dy, dx, g, **options)
+        run(f"pool.bprop_{kind}", dy, dx, g, **options)
+
+
+def highest(kind: str) -> int:
+    """Numbers of both signs for maxabs, numbers below 0 for all others."""
+    return 9 if kind == "maxabs" else -1
 
 
 def check_fprop(run: Run, kind: str, geometry: PoolGeometry, cases: int = 3) -> None:
-    x, dy = arrays(geometry, run.dtype, cases)
+    x, dy = arrays(geometry, run.dtype, cases, highest(kind))
     y = np.full_like(dy, np.nan)
     run(f"pool.fprop_{kind}", x, y, geometry)
     expected = reference_pool.fprop(kind, x, geometry)
@@ -62,7 +71,7 @@ def check_fprop(run: Run, kind: str, geometry: PoolGeometry, cases: int = 3) -> 
 
 
 def check_bprop(run: Run, kind: str, geometry: PoolGeometry, accumulate: bool, cases: int = 3) -> None:
-    x, dy = arrays(geometry, run.dtype, cases)
+    x, dy = arrays(geometry, run.dtype, cases, highest(kind))
     dx = np.random.default_rng(5).normal(size=x.shape).astype(run.dtype) if accumulate else np.full_like(x, np.nan)
     expected = reference_pool.bprop(kind, dy, x, geometry) + (dx.astype(np.float64) if accumulate else 0)
     bprop(run, kind, dy, x, dx, geometry, accumulate=accumulate)
@@ -70,19 +79,19 @@ def check_bprop(run: Run, kind: str, geometry: PoolGeometry, accumulate: bool, c
     np.testing.assert_allclose(dx.astype(np.float64), expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_fprop(run: Run, geometry: PoolGeometry, kind: str) -> None:
     check_fprop(run, kind, geometry)
 
 
-@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("accumulate", [False, True])
 def test_bprop(run: Run, geometry: PoolGeometry, kind: str, accumulate: bool) -> None:
     check_bprop(run, kind, geometry, accumulate)
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_more_rows_than_blocks_and_more_columns_than_threads(
     cuda_device: Any, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +102,7 @@ def test_more_rows_than_blocks_and_more_columns_than_threads(
     check_bprop(run, kind, geometry, accumulate=True, cases=2)
 
 
-@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_same_bits_each_time(run: Run, kind: str) -> None:
     geometry, results = GEOMETRIES["overhang"], []
     x, dy = arrays(geometry, run.dtype)
@@ -105,11 +114,13 @@ def test_the_same_bits_each_time(run: Run, kind: str) -> None:
     assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_gradient_by_differences(geometry: PoolGeometry, kind: str) -> None:
     run, generator = Run(CpuDevice(threads=2), np.float64), np.random.default_rng(8)
     _, dy = arrays(geometry, np.float64)
-    x = generator.permutation(dy.shape[0] * geometry.maps.features).astype(np.float64)  # no two values are near
+    x = generator.permutation(dy.shape[0] * geometry.maps.features) + 1.0  # no two values are near
+    if kind == "maxabs":
+        x *= generator.choice([-1, 1], x.size)
     x = x.reshape(len(dy), geometry.maps.y, geometry.maps.x, geometry.maps.channels)
     direction = generator.uniform(-0.4, 0.4, x.shape)
     up, down, dx = np.empty_like(dy), np.empty_like(dy), np.empty_like(x)
@@ -120,11 +131,11 @@ def test_gradient_by_differences(geometry: PoolGeometry, kind: str) -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("kind", TORCH)
 def test_alexnets_pooling_is_pytorchs(torch: Any, kind: str) -> None:
     run, geometry = Run(CpuDevice(threads=2), np.float64), PoolGeometry(Maps(5, 13, 11), 3, 2, 0, 6, 5)
     x = torch.randn(2, 13, 11, 5, dtype=torch.float64, generator=torch.manual_seed(3), requires_grad=True)
-    pool = torch.nn.MaxPool2d(3, 2) if kind == "max" else torch.nn.AvgPool2d(3, 2)
+    pool = getattr(torch.nn, TORCH[kind])(3, 2)
     expected = pool(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
     dy = np.random.default_rng(4).normal(size=expected.shape)
     (gradient,) = torch.autograd.grad(expected, x, torch.tensor(dy))
@@ -150,6 +161,18 @@ def test_not_a_number_and_infinity_are_seen(run: Run, channels: int) -> None:
         np.testing.assert_array_equal(
             dx[0, :, :, channel].astype(float), [[0, 0, 0, 0, 1, 1, 1, 0], [0, 0, 0, 0, 1, 1, 0, 0]]
         )
+
+
+def test_of_a_number_and_its_negative_the_positive_one_is_farthest_from_0(run: Run) -> None:
+    """Wherever it stands; and NaN, wherever it stands."""
+    geometry, nan = PoolGeometry(Maps(1, 2, 8), 2, 2, 0, 1, 4), np.nan
+    pixels = np.array([[-3, 2, 1, 3, nan, -9, 1, -9], [3, 1, -1, -3, 9, 1, 9, nan]])
+    x, y = pixels.reshape(1, 2, 8, 1).astype(run.dtype), np.empty((1, 1, 4, 1), run.dtype)
+    dx = np.empty_like(x)
+    run("pool.fprop_maxabs", x, y, geometry)
+    run("pool.bprop_max", np.ones_like(y), x, y, dx, geometry, accumulate=False)
+    np.testing.assert_array_equal(y.astype(float).ravel(), [3, 3, nan, nan])
+    np.testing.assert_array_equal(dx[0, ..., 0].astype(float), [[0, 0, 0, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]])
 
 
 def test_outputs() -> None:

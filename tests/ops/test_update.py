@@ -13,8 +13,13 @@ from .conftest import Run
 
 Array = np.ndarray[Any, Any]
 
-OFFSETS = np.array([[3, 10], [10, 11], [20, 20020], [20025, 36409]], np.int64)  # with gaps; several blocks
-RATES = np.array([[0.1, 0.9, 0.3, 1 / 7], [0.0, 0.5, 0.2, 1 / 7], [0.02, 0.0, 0.0, 1 / 128], [0.5, 0.95, 1.5, 1.0]])
+# With gaps; several blocks.
+OFFSETS = np.array([[3, 10], [10, 11], [20, 10007], [10007, 20020], [20025, 36409]], np.int64)
+RATES = np.array([
+    [0.1, 0.9, 0.3, 1 / 7, 0], [0.0, 0.5, 0.2, 1 / 7, 1], [0.02, 0.0, 0.0, 1 / 128, 0], [0.3, 0.7, 0.4, 1 / 3, 1],
+    [0.5, 0.95, 1.5, 1.0, 0],
+])  # fmt: skip
+LEARNING = [0, 2, 3, 4]  # the segments whose eps is not 0
 SIZE = 36420
 TOLERANCE = {"float64": 1e-13, "float32": 4e-6}
 
@@ -28,10 +33,11 @@ def arrays(run: Run, size: int = SIZE) -> list[Array]:
 def stepped(w: Array, inc: Array, g: Array, offsets: Array, rates: Array) -> tuple[Array, Array]:
     """w and inc after one step by the rule as it is written in the contract, in float64."""
     w, inc, g = (array.astype(np.float64) for array in (w, inc, g))
-    for (start, stop), (eps, mom, wc, share) in zip(offsets.tolist(), rates.tolist(), strict=True):
+    for (start, stop), (eps, mom, wc, share, nesterov) in zip(offsets.tolist(), rates.tolist(), strict=True):
         for i in range(start, stop) if eps else ():
-            inc[i] = mom * inc[i] - eps * (g[i] * share) - eps * wc * w[i]
-            w[i] = w[i] + inc[i]
+            step = -eps * (g[i] * share) - eps * wc * w[i]
+            inc[i] = mom * inc[i] + step
+            w[i] = w[i] + mom * inc[i] + step if nesterov else w[i] + inc[i]
     return w, inc
 
 
@@ -64,7 +70,8 @@ def test_many_segments(run: Run) -> None:
     """More than the arguments of one kernel hold, each with rates of its own, some empty and some at rest."""
     generator = np.random.default_rng(15)
     bounds = np.sort(generator.integers(0, 2000, 600)).reshape(300, 2)
-    rates = generator.uniform(0.1, 1, (300, 4)) * (np.arange(300) % 5 > 0)[:, None]
+    rates = generator.uniform(0.1, 1, (300, 5)) * (np.arange(300) % 5 > 0)[:, None]
+    rates[::3, 4] = 0
     w, inc, g = arrays(run, 2000)
     expected_w, expected_inc = stepped(w, inc, g, bounds, rates)
     run("update.momentum", w, inc, g, offsets=bounds, rates=rates)
@@ -87,24 +94,40 @@ def test_rates_are_read_at_each_launch(run: Run) -> None:
 def test_no_segments(run: Run) -> None:
     w, inc, g = arrays(run, 100)
     before = w.copy()
-    run("update.momentum", w, inc, g, offsets=np.zeros((0, 2), np.int64), rates=np.zeros((0, 4)))
+    run("update.momentum", w, inc, g, offsets=np.zeros((0, 2), np.int64), rates=np.zeros((0, 5)))
     run("update.momentum", w, inc, g, offsets=np.array([[7, 7]]), rates=RATES[:1])
     assert np.array_equal(w, before)
 
 
 @pytest.mark.peer
-def test_momentum_is_torch_sgd_at_a_constant_rate(torch: Any, run: Run) -> None:
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_is_torch_sgd_at_a_constant_rate(torch: Any, run: Run, nesterov: bool) -> None:
     generator = np.random.default_rng(13)
     w = generator.normal(size=501).astype(run.weights)
     parameter = torch.tensor(w.astype(np.float64), requires_grad=True)
-    optimizer = torch.optim.SGD([parameter], lr=0.05, momentum=0.8, weight_decay=0.4)
+    optimizer = torch.optim.SGD([parameter], lr=0.05, momentum=0.8, weight_decay=0.4, nesterov=nesterov)
+    rates = np.array([[0.05, 0.8, 0.4, 0.1, nesterov]])
     inc = np.zeros_like(w)
     for _ in range(4):
         g = generator.normal(size=501).astype(run.weights)
         parameter.grad = torch.tensor(g.astype(np.float64) / 10)
         optimizer.step()
-        run("update.momentum", w, inc, g, offsets=np.array([[0, 501]]), rates=np.array([[0.05, 0.8, 0.4, 0.1]]))
+        run("update.momentum", w, inc, g, offsets=np.array([[0, 501]]), rates=rates)
         close(run, w, parameter.detach().numpy())
+
+
+def test_nesterovs_momentum_is_that_of_the_paper(run: Run) -> None:
+    """inc' = mom * inc - eps * gradient(v + mom * inc), v' = v + inc', for weights v; w are the places looked at."""
+    eps, mom, curvature = 0.1, 0.9, np.array([0.5, 1.0, 3.0])  # of the cost, a sum of curvature * v^2 / 2
+    v, step = np.array([1.0, -2.0, 0.7]), np.zeros(3)
+    w, inc = v.astype(run.weights), np.zeros(3, run.weights)
+    for _ in range(6):
+        step = mom * step - eps * curvature * (v + mom * step)
+        v = v + step
+        g = (curvature * w.astype(np.float64)).astype(run.weights)
+        run("update.momentum", w, inc, g, offsets=np.array([[0, 3]]), rates=np.array([[eps, mom, 0.0, 1.0, 1.0]]))
+        close(run, inc, step)
+        close(run, w, v + mom * step)
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -149,7 +172,7 @@ def test_rounded_weights_follow_the_weights(run: Run) -> None:
         return
     update.momentum(run.device, *held, offsets=OFFSETS, rates=RATES, operands=rounded)()
     expected, moved = run.device.download(held[0]).astype(run.dtype), np.zeros(SIZE, bool)
-    for start, stop in OFFSETS[[0, 2, 3]]:
+    for start, stop in OFFSETS[LEARNING]:
         moved[start:stop] = True
     assert np.array_equal(run.device.download(rounded), np.where(moved, expected, run.dtype.type(-7)))
     matrix, copy = on(run, w[:120].reshape(20, 6)), on(run, w[:120].reshape(20, 6).astype(run.dtype))
@@ -162,11 +185,12 @@ def test_rounded_weights_follow_the_weights(run: Run) -> None:
 
 def test_arrays_that_do_not_fit(run: Run) -> None:
     w = np.zeros(10, run.weights)
-    offsets, rates = np.array([[0, 10]], np.int64), np.zeros((1, 4))
+    offsets, rates = np.array([[0, 10]], np.int64), np.zeros((1, 5))
     with pytest.raises(ValueError, match=r"\(10,\), \(9,\), \(10,\)"):
         run("update.momentum", w, w[:9], w, offsets=offsets, rates=rates)
-    with pytest.raises(ValueError, match=r"\(1, 2\), \(2, 4\)"):
-        run("update.momentum", w, w, w, offsets=offsets, rates=np.zeros((2, 4)))
+    for shape in ((2, 5), (1, 4)):
+        with pytest.raises(ValueError, match=rf"\(1, 2\), \({shape[0]}, {shape[1]}\)"):
+            run("update.momentum", w, w, w, offsets=offsets, rates=np.zeros(shape))
     with pytest.raises(ValueError, match=r"segments 1\.\.11 of 10 weights"):
         run("update.momentum", w, w, w, offsets=offsets + 1, rates=rates)
     with pytest.raises(ValueError, match=r"reshape|in 3 parts"):

@@ -122,9 +122,10 @@ def test_progress():
     manager = BatchManager(Provider(), batch_range, epochs=epochs)
     for epoch in range(1, epochs + 1):
         for index in range(4):
-            manager.get_next_batch()
             originals = len(batch_range) * (epoch - 1) + index + 1
             assert manager.progress == (originals - 1) / (epochs * len(batch_range))
+            manager.get_next_batch()
+    assert manager.progress == 1.0
     assert BatchManager(Provider(), batch_range, epochs=1, epoch=3).progress == 1.0, "progress must not exceed 1"
 
 

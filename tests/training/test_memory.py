@@ -16,7 +16,7 @@ from convnet.plan.memory import peak
 from convnet.plan.step import FPROP, Step
 from convnet.tensor import Memory, NumberTypes, Tensor
 from convnet.training import memory, runs
-from convnet.training.memory import describe_memory, largest_mini, net_memory, too_large
+from convnet.training.memory import check_memory, describe_memory, largest_mini, net_memory, too_large
 from tests.conftest import ROOT
 from tests.net.nets import graph_of
 
@@ -63,7 +63,7 @@ def graph():
 @pytest.fixture
 def open_as(monkeypatch):
     """A function that makes every device opened be this one."""
-    return lambda device: monkeypatch.setattr(runs, "open_device", lambda options: device)
+    return lambda device: monkeypatch.setattr(runs, "open_devices", lambda options, number: [device])
 
 
 @pytest.mark.parametrize("activations", [FLOAT32, FLOAT16])
@@ -79,6 +79,29 @@ def test_a_net_takes_what_was_foretold(graph, mini, activations):
     assert 0 < foretold.workspace <= foretold.held / 8
     del net
     assert device.taken == 0
+
+
+def test_each_device_takes_what_was_foretold_for_it():
+    """Two replicas of the first layers, the last one elsewhere; a device between them is not used."""
+    layers = LAYERS.replace("[fc]\n", "[fc]\ngpu=3\n").replace("[scale]\n", "[scale]\ngpu=0,1\n")
+    graph = graph_of(layers, PARAMS, image=(3, 8, 8))
+    devices = [SmallDevice(10**9) for _ in range(4)]
+    foretold = [net_memory(graph, 9, device, number=number) for number, device in enumerate(devices)]
+    net = ConvNet(graph, devices, mini=9, initial=False)
+    taken = [device.taken for device in devices]
+    assert taken == [memory.weights + memory.activations for memory in foretold]
+    assert taken[2] == 0 < min(taken[0], taken[1], taken[3])
+    del net
+
+
+def test_a_full_device_of_several_is_told():
+    layers = LAYERS.replace("[fc]\n", "[fc]\ngpu=1\n")
+    graph = graph_of(layers, PARAMS, image=(3, 8, 8))
+    devices = [SmallDevice(10**9), SmallDevice(0)]
+    devices[1].index = 1
+    devices[1].size = net_memory(graph, 5, devices[1], number=1).needed
+    with pytest.raises(ConvnetError, match=r"^cpu:1: with --mini 300 .*the largest --mini that fits is 5$"):
+        check_memory(graph, 300, devices)
 
 
 def test_devices_that_wait_hold_no_second_minibatch(graph):
@@ -177,7 +200,7 @@ def test_what_operations_asked_for_counts(graph):
     device, asked = SmallDevice(0), 10**6
     fitting = net_memory(graph, 5, device, workspace=asked)
     device.size = fitting.needed - net_memory(graph, 20, device).held
-    message = str(too_large(graph, 20, device, workspace=asked))
+    message = str(too_large(graph, 20, [device], "cpu:0", workspace=asked))
     assert ", workspace 1.0; most in bprop of layer 'pool1'); 1.0 MB are free for it; " in message
     assert message.endswith("the largest --mini that fits is 5")
 
@@ -185,11 +208,11 @@ def test_what_operations_asked_for_counts(graph):
 def test_description(graph):
     device = SmallDevice(0)
     device.size = net_memory(graph, 13, device).needed
-    assert describe_memory(graph, 20, device) == {
+    assert describe_memory(graph, 20, [device]) == [{
         "device": "cpu:0", "mini": 20, "free": device.size, "needed": net_memory(graph, 20, device).needed,
         "largest_mini": 13,
-    }  # fmt: skip
-    found = describe_memory(graph, 20, CpuDevice(threads=1))
+    }]  # fmt: skip
+    found = describe_memory(graph, 20, [CpuDevice(threads=1)])[0]
     assert (found["free"], found["largest_mini"]) == (None, None)
     assert found["needed"] > 0
 
@@ -216,7 +239,7 @@ def start(mini):
     given = {"data": str(place.data), "mini": mini}
     return runs.new_run(str(place.layers), str(place.params), given, place.runs, options)
 device = open_device(options)
-runs.open_device = lambda options: device
+runs.open_devices = lambda options, number: [device]
 free = device.free_memory()
 kept = []
 try:

@@ -154,10 +154,10 @@ def test_more_epochs_are_those_of_a_longer_run(tmp_path):
 def test_rates_follow_the_new_number_of_epochs(run):
     """As in the originals, progress is that of all epochs now asked for."""
     trainer = resume(run, epochs=6)
-    next(trainer.run_training())
     assert trainer.batches.progress == 0.5
+    next(trainer.run_training())
     fc, conv = trainer.net.parameter("fc.weights.0"), trainer.net.parameter("conv1.weights.0")
-    rates = dict(zip(trainer.net.graph.parameters, trainer.net.store.layout.rates[:, 0], strict=True))
+    rates = dict(zip(trainer.net.graph.parameters, trainer.net.store.layouts[0].rates[:, 0], strict=True))
     assert rates[fc] == pytest.approx(0.05 * 0.5 + 0.05 / 4 * 0.5)
     assert rates[conv] == pytest.approx(0.05 * 10**-0.5)  # the second of three steps
 
@@ -166,13 +166,13 @@ def test_another_parameter_file_changes_the_rates_and_is_kept(run, tmp_path):
     given = tmp_path / "slow.cfg"
     given.write_text(PARAMS.replace("linear[base=0.05;tgtFactor=4]", "0.001").replace("epochs=3", "epochs=4"))
     trainer = resume(run, params=str(given))
-    rates = dict(zip(trainer.net.graph.parameters, trainer.net.store.layout.rates, strict=True))
+    rates = dict(zip(trainer.net.graph.parameters, trainer.net.store.layouts[0].rates, strict=True))
     assert rates[trainer.net.parameter("fc.weights.0")][0] == 0.001
     finish(trainer)
     stored = Checkpoint.load(run)
     assert stored.state.epoch == 5, "the file's [train] section was not read"
     assert stored.params == given.read_text()
-    assert resume(run, epochs=9).net.store.layout.rates[:, 0].min() == 0.001
+    assert resume(run, epochs=9).net.store.layouts[0].rates[:, 0].min() == 0.001
 
 
 def test_what_was_given_counts_above_the_file_and_is_kept(run):

@@ -17,6 +17,7 @@ def kinds(events):
 
 def test_the_order_of_what_happens(tmp_path):
     place = Place(tmp_path)
+    place.params.write_text(PARAMS.replace("dexp[base=0.05;tgtFactor=10;numSteps=3]", "0.05"))
     first, second = ["MinibatchDone"] * 3 + ["BatchDone"], ["MinibatchDone"] * 2 + ["BatchDone"]
     test = ["TestRunning"] * 2 + ["TestDone", "Saved"]
     assert kinds(finish(place.start(epochs=2, test_freq=2))) == (first + second + test) * 2

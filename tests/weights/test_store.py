@@ -6,7 +6,7 @@ import pytest
 from convnet.shape import Maps
 from convnet.weights.layout import ParameterLayout
 from convnet.weights.parameter import Matrix, Parameter
-from convnet.weights.schedule import parse_schedule
+from convnet.weights.schedule import Progress, parse_schedule
 from convnet.weights.store import SPACES, WeightStore
 from tests.net.nets import DATA, graph_of
 
@@ -78,7 +78,7 @@ def values_for(parameter, dtype, seed=0):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("space", ["weights", "increments"])
 def test_what_is_set_comes_back_bit_for_bit(graph, device, dtype, space):
-    store = WeightStore(ParameterLayout(graph.parameters), device, dtype)
+    store = WeightStore({0: ParameterLayout(graph.parameters)}, {0: device}, dtype)
     shapes = {parameter.name: parameter.matrix.shape for parameter in graph.parameters}
     assert shapes == {
         "conv.weights.0": (18, 6), "conv.biases": (6, 1), "free.weights.0": (24, 5), "free.biases": (5 * 5 * 3, 1),
@@ -97,7 +97,7 @@ def test_what_is_set_comes_back_bit_for_bit(graph, device, dtype, space):
 
 
 def test_get_gives_a_copy(graph, device):
-    store = WeightStore(ParameterLayout(graph.parameters), device, "float32")
+    store = WeightStore({0: ParameterLayout(graph.parameters)}, {0: device}, "float32")
     for parameter in graph.parameters:
         store.get("weights", parameter)[:] = 1
         assert not store.get("weights", parameter).any(), parameter.name
@@ -105,11 +105,11 @@ def test_get_gives_a_copy(graph, device):
 
 def in_memory(graph, device, name):
     """A parameter's numbers 0, 1, 2 ... in cuda-convnet's order, as they lie in memory."""
-    store = WeightStore(ParameterLayout(graph.parameters), device, "float64")
+    store = WeightStore({0: ParameterLayout(graph.parameters)}, {0: device}, "float64")
     parameter = {p.name: p for p in graph.parameters}[name]
     matrix = parameter.matrix
     store.set("weights", parameter, np.arange(matrix.size, dtype=np.float64).reshape(matrix.shape))
-    return store.array("weights", store.layout.begin(parameter), (matrix.size,))
+    return store.array("weights", 0, store.layouts[0].begin(parameter), (matrix.size,))
 
 
 def test_order_of_conv_filters_in_memory(graph, device):
@@ -161,14 +161,15 @@ def test_layout_gives_each_parameter_room_of_its_own():
 
 def test_rates_are_those_of_the_schedules_now():
     layout = ParameterLayout([
-        parameter("a", 2, 2, eps="linear[base=0.4;tgtFactor=4]", decay=0.03), parameter("b", 2, 2, index=None, eps="0"),
+        parameter("a", 2, 2, eps="linear[base=0.4;tgtFactor=4]", decay=0.03, nesterov=True),
+        parameter("b", 2, 2, index=None, eps="0"),
     ])  # fmt: skip
     held = layout.rates
-    layout.set_rates(0.5, 32)
+    layout.set_rates(Progress(0.5), 32)
     assert layout.rates is held, "the update has this array"
-    np.testing.assert_allclose(held, [[0.25, 0.9, 0.03, 1 / 32], [0.0, 0.9, 0.0, 1 / 32]], rtol=1e-15)
-    layout.set_rates(1.0, 7)
-    np.testing.assert_allclose(held, [[0.1, 0.9, 0.03, 1 / 7], [0.0, 0.9, 0.0, 1 / 7]], rtol=1e-15)
+    np.testing.assert_allclose(held, [[0.25, 0.9, 0.03, 1 / 32, 1], [0.0, 0.9, 0.0, 1 / 32, 0]], rtol=1e-15)
+    layout.set_rates(Progress(1.0), 7)
+    np.testing.assert_allclose(held, [[0.1, 0.9, 0.03, 1 / 7, 1], [0.0, 0.9, 0.0, 1 / 7, 0]], rtol=1e-15)
 
 
 def test_names_of_parameters():

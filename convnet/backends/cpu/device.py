@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import threadpoolctl
 # Loads SciPy's BLAS: only libraries that are loaded can be set to one thread.
 from convnet.backends.cpu import blas
 from convnet.backends.cpu.memory import Array, Scratch, SharedMemory, aligned_bytes, array_at
+from convnet.backends.cpu.worker import Worker
 from convnet.tensor import NumberTypes
 
 __all__ = ["Array", "CpuDevice", "Launch", "Scratch", "available_cores"]
@@ -47,16 +50,18 @@ class CpuDevice:
 
     Work is cut into contiguous ranges of items whose results do not depend on where the cuts are, so every number of
     threads gives the same bits. BLAS is set to one thread for the whole process: it is called from our threads.
+    beside: it is one of several devices that stand for as many GPUs, and works beside the host and the others.
     """
 
     backend = "cpu"
     ahead = 0  # a launch returns when its work is done
 
-    def __init__(self, index: int = 0, threads: int | None = None) -> None:
+    def __init__(self, index: int = 0, threads: int | None = None, *, beside: bool = False) -> None:
         self.index = index
         self.threads = threads or available_cores()
         self.workspace = SharedMemory()  # of operations: their launches may pass it on to each other
         self._scratch = SharedMemory()  # of single launches
+        self._worker = Worker(f"cpu{index}") if beside else None
         self._pool = ThreadPoolExecutor(max(1, self.threads - 1), thread_name_prefix=f"cpu{index}")
         threadpoolctl.threadpool_limits(limits=1, user_api=blas.KIND)
 
@@ -77,10 +82,12 @@ class CpuDevice:
 
     def upload(self, source: Array, target: Array) -> None:
         """Copy a host array into an array of this device, converting its type."""
+        self._finish()
         np.copyto(target, source, casting="same_kind")
 
     def download(self, source: Array) -> Array:
-        """A copy of an array of this device in the host's memory."""
+        """A copy of an array of this device in the host's memory, after all work given so far."""
+        self._finish()
         return source.copy()
 
     def free_memory(self) -> None:
@@ -91,9 +98,31 @@ class CpuDevice:
         return Copies(self)
 
     def fetch(self, source: Array) -> Callable[[], Array]:
-        """A function that gives a copy of the array as it is now."""
-        copy = source.copy()
+        """A function that gives a copy of the array as it is after all work given so far."""
+        copy = self.download(source)
         return lambda: copy
+
+    def in_turn(self, launch: Launch) -> Launch:
+        """A launch that does its work after all work given before it."""
+        return launch if self._worker is None else partial(self._worker.submit, launch)
+
+    def receive(self, sender: CpuDevice, source: Array, target: Array) -> Launch:
+        """A launch that copies an array of another device; both work in its order with what they were given."""
+
+        def launch() -> None:
+            ready, copied = threading.Event(), threading.Event()
+            sender.in_turn(ready.set)()
+            self.in_turn(partial(_wait, ready))()
+            self.in_turn(partial(np.copyto, target, source))()
+            self.in_turn(copied.set)()
+            sender.in_turn(partial(_wait, copied))()
+
+        return launch
+
+    def _finish(self) -> None:
+        """Wait for all work given so far."""
+        if self._worker is not None:
+            self._worker.finish()
 
     def parallel(self, kernel: Callable[..., None], items: int, *arguments: Any) -> Launch:
         """A launch of kernel(start, stop, *arguments) over 0..items, cut into parts, one for each thread.
@@ -130,6 +159,10 @@ class CpuDevice:
             found.append(own)
             end += _APART
         return found
+
+
+def _wait(event: threading.Event) -> None:
+    event.wait()
 
 
 def _with_late_values(call: list[Any], late: list[int]) -> list[Any]:

@@ -29,7 +29,8 @@ def cache_folder() -> Path:
     """Where compiled kernels are kept; a new folder for each content of the kernel files."""
     package = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
-    for source in sorted([*package.glob("ops/*/cpu*.py"), *package.glob("backends/cpu/*.py")]):
+    parts = ("ops/*/cpu*.py", "ops/*/__init__.py", "backends/cpu/*.py")
+    for source in sorted(file for part in parts for file in package.glob(part)):
         digest.update(source.read_bytes())
     return user_folder(f"cpu-{digest.hexdigest()[:16]}")
 

@@ -18,7 +18,7 @@ from pycuda.gpuarray import GPUArray
 from convnet.backends.cuda import toolkit
 from convnet.backends.cuda.capabilities import TENSOR_CORE_CAPABILITY
 from convnet.backends.cuda.kernels import Call, Kernel, Kernels, Launch
-from convnet.backends.cuda.transfers import Feeder, Fetches, Room
+from convnet.backends.cuda.transfers import End, Feeder, Fetches, PeerCopy, Room
 from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.tensor import NumberTypes
 
@@ -44,7 +44,7 @@ class CudaDevice:
 
     def __init__(self, index: int = 0, precision: str = "fp32", *, tune: bool = True) -> None:
         self.index, self.precision, self.tune = index, precision, tune
-        gpu = _gpu(index)
+        gpu = self._gpu = _gpu(index)
         self.name = gpu.name()
         self.processors = gpu.get_attribute(cuda.device_attribute.MULTIPROCESSOR_COUNT)
         major, minor = gpu.compute_capability()
@@ -148,6 +148,32 @@ class CudaDevice:
         self.activate()
         with self._errors_told():
             return self._fetches.begin(source)
+
+    def in_turn(self, launch: Launch) -> Launch:
+        """The launch itself: the stream keeps the order."""
+        return launch
+
+    def receive(self, sender: CudaDevice, source: GPUArray, target: GPUArray) -> Launch:
+        """A launch that copies an array of another device; both work in its order with what they were given."""
+        self._reach(sender)
+        copy = PeerCopy(End(sender.stream, sender.activate), End(self.stream, self.activate))
+
+        def launch() -> None:
+            with self._errors_told():
+                copy.run(source, target)
+
+        return launch
+
+    def _reach(self, other: CudaDevice) -> None:
+        """Let copies from another GPU take the direct way, where there is one."""
+        if not self._gpu.can_access_peer(other._gpu):
+            return
+        self.activate()
+        try:
+            self._context.enable_peer_access(other._context)
+        except cuda.LogicError as error:
+            if "ALREADY_ENABLED" not in str(error) and "already enabled" not in str(error):
+                raise ConvnetError(f"{self}: {error}") from error
 
     @contextmanager
     def _errors_told(self) -> Iterator[None]:

@@ -1,9 +1,9 @@
-"""Copies between host and device that go on while kernels run."""
+"""Copies between host and device, or two devices, that go on while kernels run."""
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
@@ -57,18 +57,56 @@ class Fetches:
 
     def __init__(self, compute: Any) -> None:
         self._compute = compute
-        self._pool = cuda.PageLockedMemoryPool()
-        atexit.register(self._pool.stop_holding)  # while there still is a context to free it in
+        self._rooms: dict[tuple[object, ...], list[Array]] = {}  # pinned memory that is free, by shape and type
 
     def begin(self, source: GPUArray) -> Callable[[], Array]:
-        """Copy an array after all work given so far; the returned function waits for the copy and gives it."""
-        room = self._pool.allocate(source.shape, source.dtype)
+        """Copy an array after all work given so far; the returned function, called once, waits and gives the copy."""
+        free = self._rooms.setdefault((source.shape, source.dtype), [])
+        room = free.pop() if free else cuda.pagelocked_empty(source.shape, source.dtype)
         cuda.memcpy_dtoh_async(room, source.ptr, self._compute)
         done = cuda.Event(cuda.event_flags.DISABLE_TIMING)
         done.record(self._compute)
 
         def wait() -> Array:
             done.synchronize()
-            return np.array(room)
+            values = np.array(room)
+            free.append(room)
+            return values
 
         return wait
+
+
+@dataclass
+class End:
+    """One of the two devices of a copy: its stream, and what makes its context the current one."""
+
+    stream: Any
+    activate: Callable[[], None]
+
+    def mark(self) -> Any:
+        """An event that can be recorded in the stream."""
+        self.activate()
+        return cuda.Event(cuda.event_flags.DISABLE_TIMING)
+
+
+class PeerCopy:
+    """Copies from one device to another, in the order of both streams.
+
+    The copy waits for what the sender was given before it, and the sender waits for the copy: what is copied may be
+    overwritten afterwards. The driver takes the direct way between the devices where there is one.
+    """
+
+    def __init__(self, sender: End, receiver: End) -> None:
+        self._sender, self._receiver = sender, receiver
+        self._ready, self._copied = sender.mark(), receiver.mark()
+
+    def run(self, source: GPUArray, target: GPUArray) -> None:
+        """Put the copy into the streams."""
+        self._sender.activate()
+        self._ready.record(self._sender.stream)
+        self._receiver.activate()
+        self._receiver.stream.wait_for_event(self._ready)
+        cuda.memcpy_dtod_async(target.ptr, source.ptr, source.nbytes, self._receiver.stream)
+        self._copied.record(self._receiver.stream)
+        self._sender.activate()
+        self._sender.stream.wait_for_event(self._copied)

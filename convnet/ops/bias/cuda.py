@@ -24,7 +24,7 @@ def bprop(dev: CudaDevice, dy: GPUArray, db: GPUArray, *, accumulate: bool) -> L
     if db.shape != (columns,):
         raise ValueError(f"bias: gradients of shape {dy.shape} for a bias of shape {db.shape}")
     size = span(dev, columns)
-    parts = _parts(rows, columns // size)
+    parts = parts_of(rows, columns // size)
     if parts == 1:
         return _sum(dev, dy, (rows, columns), db, 1, size, dev.act, accumulate=accumulate)
     partial, floats = dev.workspace.reserve((parts, columns)), 1 if columns % _FLOATS else _FLOATS
@@ -33,10 +33,16 @@ def bprop(dev: CudaDevice, dy: GPUArray, db: GPUArray, *, accumulate: bool) -> L
     return in_turn([first, second])
 
 
-def _parts(rows: int, spans: int) -> int:
+def parts_of(rows: int, spans: int) -> int:
     """Into how many parts rows of so many spans are cut; each is summed by blocks of its own."""
     width = min(spans, _ACROSS)
     return max(1, min(_BLOCKS // -(-spans // width), _PARTS, rows // (THREADS // width * _LEAST)))
+
+
+def spans_and_lanes(spans: int, parts: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Grid (spans, parts) and block (spans, lanes) of threads that sum rows of so many spans, cut into parts."""
+    width = min(spans, _ACROSS)
+    return (-(-spans // width), parts), (width, THREADS // width)
 
 
 def _sum(
@@ -45,9 +51,5 @@ def _sum(
 ) -> Launch:  # fmt: skip
     """Row p of `out` (parts, columns) (+)= the sum of part p of the rows of `source` (rows, columns)."""
     rows, columns = shape
-    spans = columns // size
-    width = min(spans, _ACROSS)
     kernel = dev.kernel(_SOURCE, "sum_packs" if size > 1 else "sum_singles", **types)
-    return dev.call(
-        kernel, (-(-spans // width), parts), (width, THREADS // width), source, out, rows, columns, int(accumulate)
-    )
+    return dev.call(kernel, *spans_and_lanes(columns // size, parts), source, out, rows, columns, int(accumulate))

@@ -48,7 +48,7 @@ def apply(
 
 
 @kernel
-def _philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     """The four words of Philox4x32-10. All arguments: uint64 below 2^32."""
     for _ in range(10):
         even, odd = c0 * _M0, c2 * _M1
@@ -62,7 +62,7 @@ def _draw(words: Array, block: int, case: Any, minibatch: Any, stream: Any, k0: 
     """Fill `words` (_BLOCK) with the words of the features block * _BLOCK .."""
     for group in range(_GROUPS):
         first = np.uint64(block * _GROUPS + group)
-        w0, w1, w2, w3 = _philox(first, case, minibatch, stream, k0, k1)
+        w0, w1, w2, w3 = philox(first, case, minibatch, stream, k0, k1)
         words[4 * group], words[4 * group + 1], words[4 * group + 2], words[4 * group + 3] = w0, w1, w2, w3
 
 

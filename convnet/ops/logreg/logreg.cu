@@ -1,13 +1,7 @@
 // Multinomial logistic regression: see convnet/ops/logreg. `labels` (cases) and `values` (cases, 3) are float32.
 
+#include <convnet/costs.cuh>
 #include <convnet/grid.cuh>
-#include <convnet/reduce.cuh>
-#include <convnet/span.cuh>
-
-constexpr float TINY = 1.17549435e-38f;  // the smallest normal number, of float32 and of bfloat16
-
-// NaN stays.
-__device__ __forceinline__ float raised(float p) { return p < TINY ? TINY : p; }
 
 // The chance that a class does not get one of `places` places, when it shares its rank with `equal` classes.
 __device__ __forceinline__ float top_error(float greater, float equal, float places) {
@@ -16,7 +10,7 @@ __device__ __forceinline__ float top_error(float greater, float equal, float pla
 }
 
 // One block a case. Classes are counted in float32, which is exact below 2^24.
-extern "C" __global__ void fprop(const float* labels, const act* probs, float* values, int classes, int topk) {
+extern "C" __global__ void fprop(const float* labels, const act* probs, float* values, int classes, int topk, float smoothing) {
     __shared__ float shared[32];
     const float label = labels[blockIdx.x];
     const act* p = probs + blockIdx.x * static_cast<long long>(classes);
@@ -26,35 +20,42 @@ extern "C" __global__ void fprop(const float* labels, const act* probs, float* v
         return;
     }
     const float own = to_float(p[static_cast<int>(label)]);
-    float greater = 0.f, equal = 0.f;
+    float greater = 0.f, equal = 0.f, logs = 0.f;
     for (int j = threadIdx.x; j < classes; j += blockDim.x) {
         greater += to_float(p[j]) > own;
         equal += to_float(p[j]) == own;
+        if (smoothing > 0.f) logs += logf(raised(to_float(p[j])));
     }
     greater = reduce_block(greater, shared, Sum());
     equal = reduce_block(equal, shared, Sum());
+    if (smoothing > 0.f) logs = reduce_block(logs, shared, Sum());
     if (threadIdx.x > 0) return;
     value[0] = -logf(raised(own));
+    if (smoothing > 0.f) value[0] = (1.f - smoothing) * value[0] - smoothing / classes * logs;
     value[1] = top_error(greater, equal, 1.f);
     value[2] = top_error(greater, equal, topk);
 }
 
+// Targets are `right` for the label's class and `others` for every other.
 extern "C" __global__ void bprop(
-    const float* labels, const act* probs, act* dx, int cases, int classes, float coeff, int accumulate) {
+    const float* labels, const act* probs, act* dx, int cases, int classes, float coeff, float right, float others,
+    int accumulate) {
     const int j = own_column<1>();
     if (j >= classes) return;
     for (long long item = first_row(); item < cases; item += row_step()) {
         const long long place = item * classes + j;
-        store_or_add(&dx[place], j == labels[item] ? -coeff / raised(to_float(probs[place])) : 0.f, accumulate);
+        const float t = j == labels[item] ? right : others;
+        store_or_add(&dx[place], t > 0.f ? -coeff * t / raised(to_float(probs[place])) : 0.f, accumulate);
     }
 }
 
 extern "C" __global__ void bprop_softmax(
-    const float* labels, const act* probs, act* dx, int cases, int classes, float coeff, int accumulate) {
+    const float* labels, const act* probs, act* dx, int cases, int classes, float coeff, float right, float others,
+    int accumulate) {
     const int j = own_column<1>();
     if (j >= classes) return;
     for (long long item = first_row(); item < cases; item += row_step()) {
         const long long place = item * classes + j;
-        store_or_add(&dx[place], coeff * (to_float(probs[place]) - (j == labels[item] ? 1.f : 0.f)), accumulate);
+        store_or_add(&dx[place], coeff * (to_float(probs[place]) - (j == labels[item] ? right : others)), accumulate);
     }
 }

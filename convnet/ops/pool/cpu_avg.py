@@ -1,4 +1,4 @@
-"""The kernels of average pooling. Items are rows of the target; all arrays are (n*y, x*channel)."""
+"""The kernels of average and sum pooling. Items are rows of the target; all arrays are (n*y, x*channel)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from convnet.ops.pool.cpu_window import covering, window
 def fprop(
     start: int, stop: int, x: Array, y: Array,
     channels: int, height: int, width: int, outputs_y: int, outputs_x: int, size: int, stride: int, first: int,
-    line: Array,
+    divide: bool, line: Array,
 ) -> None:  # fmt: skip
-    """y = mean of each window of x."""
+    """y = sum of each window of x, or mean."""
     for item in range(start, stop):
         case, output_y = divmod(item, outputs_y)
         top, bottom = window(output_y, size, stride, first, height)
@@ -22,7 +22,8 @@ def fprop(
             left, right = window(output_x, size, stride, first, width)
             target = y[item, output_x * channels : (output_x + 1) * channels]
             _sum(line[left * channels : right * channels], target)
-            _scale(target, max(1, (bottom - top) * (right - left)))
+            if divide:
+                _scale(target, max(1, (bottom - top) * (right - left)))
 
 
 @kernel
@@ -48,9 +49,9 @@ def _scale(target: Array, count: int) -> None:
 def bprop(
     start: int, stop: int, dy: Array, dx: Array,
     channels: int, height: int, width: int, outputs_y: int, outputs_x: int, size: int, stride: int, first: int,
-    accumulate: bool,
+    divide: bool, accumulate: bool,
 ) -> None:  # fmt: skip
-    """dx (+)= dy of each window that covers the pixel, divided by the number of its pixels."""
+    """dx (+)= dy of each window that covers the pixel, or that divided by the number of its pixels."""
     for item in range(start, stop):
         case, row = divmod(item, height)
         if not accumulate:
@@ -62,7 +63,8 @@ def bprop(
             for output_x in range(outputs_x):
                 left, right = window(output_x, size, stride, first, width)
                 pixel = source[output_x * channels : (output_x + 1) * channels]
-                _add_to_all(pixel, (bottom - top) * (right - left), dx[item, left * channels : right * channels])
+                count = (bottom - top) * (right - left) if divide else 1
+                _add_to_all(pixel, count, dx[item, left * channels : right * channels])
 
 
 @kernel

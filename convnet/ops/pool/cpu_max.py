@@ -1,6 +1,8 @@
-"""The kernels of maximum pooling. Items are rows of the target; all arrays are (n*y, x*channel)."""
+"""The kernels of maximum pooling, by value or by absolute value. Items are rows; all arrays are (n*y, x*channel)."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from convnet.backends.cpu.device import Array
 from convnet.backends.cpu.jit import kernel
@@ -12,22 +14,22 @@ from convnet.ops.pool.cpu_window import covering, window
 def fprop(
     start: int, stop: int, x: Array, y: Array,
     channels: int, height: int, width: int, outputs_y: int, outputs_x: int, size: int, stride: int, first: int,
-    line: Array,
+    absolute: bool, line: Array,
 ) -> None:  # fmt: skip
-    """y = maximum of each window of x."""
+    """y = maximum of each window of x, or its element of the largest absolute value."""
     for item in range(start, stop):
         case, output_y = divmod(item, outputs_y)
         top, bottom = window(output_y, size, stride, first, height)
-        _largest(x[case * height + top : case * height + bottom].reshape(-1), line)
+        _largest(x[case * height + top : case * height + bottom].reshape(-1), absolute, line)
         for output_x in range(outputs_x):
             left, right = window(output_x, size, stride, first, width)
             target = y[item, output_x * channels : (output_x + 1) * channels]
-            _largest(line[left * channels : right * channels], target)
+            _largest(line[left * channels : right * channels], absolute, target)
 
 
 @kernel
-def _largest(pieces: Array, target: Array) -> None:
-    """target = maximum of the pieces, each as long as the target, that lie one behind the other.
+def _largest(pieces: Array, absolute: bool, target: Array) -> None:
+    """target = maximum (by absolute value) of the pieces, each as long as the target, that lie one behind the other.
 
     NaN if one is NaN, 0 if there are no pieces.
     """
@@ -38,7 +40,19 @@ def _largest(pieces: Array, target: Array) -> None:
     else:
         target[:] = 0
     for begin in range(length, pieces.size, length):
-        raise_to(pieces[begin : begin + length], target)
+        if absolute:
+            _move_away_from_0(pieces[begin : begin + length], target)
+        else:
+            raise_to(pieces[begin : begin + length], target)
+
+
+@kernel
+def _move_away_from_0(x: Array, y: Array) -> None:
+    """y = the one of y and x that is farther from 0, of two the positive one; NaN if either is NaN."""
+    for i in range(y.size):
+        size, other = abs(y[i]), abs(x[i])
+        farther = other > size or (other == size and x[i] > y[i])
+        y[i] = x[i] if farther or np.isnan(other) else y[i]
 
 
 @kernel

@@ -16,28 +16,52 @@ _SOURCE = Path(__file__).with_name("pool.cu")
 
 def fprop_max(dev: CudaDevice, x: GPUArray, y: GPUArray, geometry: PoolGeometry) -> Launch:
     """y = maximum of each window of x."""
-    _check(geometry, len(x), [x], [y])
-    return _launch(dev, "fprop_max", geometry, len(x), geometry.output, x, y)
+    return _fprop(dev, "fprop_max", x, y, geometry)
+
+
+def fprop_maxabs(dev: CudaDevice, x: GPUArray, y: GPUArray, geometry: PoolGeometry) -> Launch:
+    """y = the element of each window of x whose absolute value is largest."""
+    return _fprop(dev, "fprop_maxabs", x, y, geometry)
 
 
 def bprop_max(
     dev: CudaDevice, dy: GPUArray, x: GPUArray, y: GPUArray, dx: GPUArray, geometry: PoolGeometry, *, accumulate: bool
 ) -> Launch:
-    """dx (+)= the gradient of fprop_max; y is what it computed from x."""
+    """dx (+)= the gradient of fprop_max or fprop_maxabs; y is what that computed from x."""
     _check(geometry, len(x), [x, dx], [dy, y])
     return _launch(dev, "bprop_max", geometry, len(x), geometry.maps, dy, x, y, dx, accumulate=accumulate)
 
 
 def fprop_avg(dev: CudaDevice, x: GPUArray, y: GPUArray, geometry: PoolGeometry) -> Launch:
     """y = mean of each window of x."""
+    return _fprop(dev, "fprop_avg", x, y, geometry)
+
+
+def fprop_sum(dev: CudaDevice, x: GPUArray, y: GPUArray, geometry: PoolGeometry) -> Launch:
+    """y = sum of each window of x."""
+    return _fprop(dev, "fprop_sum", x, y, geometry)
+
+
+def _fprop(dev: CudaDevice, name: str, x: GPUArray, y: GPUArray, geometry: PoolGeometry) -> Launch:
     _check(geometry, len(x), [x], [y])
-    return _launch(dev, "fprop_avg", geometry, len(x), geometry.output, x, y)
+    return _launch(dev, name, geometry, len(x), geometry.output, x, y)
 
 
 def bprop_avg(dev: CudaDevice, dy: GPUArray, dx: GPUArray, geometry: PoolGeometry, *, accumulate: bool) -> Launch:
     """dx (+)= the gradient of fprop_avg."""
+    return _bprop_sum(dev, "bprop_avg", dy, dx, geometry, accumulate)
+
+
+def bprop_sum(dev: CudaDevice, dy: GPUArray, dx: GPUArray, geometry: PoolGeometry, *, accumulate: bool) -> Launch:
+    """dx (+)= the gradient of fprop_sum."""
+    return _bprop_sum(dev, "bprop_sum", dy, dx, geometry, accumulate)
+
+
+def _bprop_sum(
+    dev: CudaDevice, name: str, dy: GPUArray, dx: GPUArray, geometry: PoolGeometry, accumulate: bool
+) -> Launch:
     _check(geometry, len(dx), [dx], [dy])
-    return _launch(dev, "bprop_avg", geometry, len(dx), geometry.maps, dy, dx, accumulate=accumulate)
+    return _launch(dev, name, geometry, len(dx), geometry.maps, dy, dx, accumulate=accumulate)
 
 
 def _check(geometry: PoolGeometry, cases: int, inputs: list[GPUArray], outputs: list[GPUArray]) -> None:

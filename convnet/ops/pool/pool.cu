@@ -35,9 +35,23 @@ struct Largest {
     static __device__ __forceinline__ float finish(float all, int pixels) { return pixels ? all : 0.f; }
 };
 
-struct Mean {
+// The element farthest from 0, of a number and its negative the positive one.
+struct Farthest {
+    static __device__ __forceinline__ float start() { return 0.f; }
+    static __device__ __forceinline__ float add(float all, float v) {
+        const float size = fabsf(all), other = fabsf(v);
+        return other > size || (other == size && v > all) || v != v ? v : all;
+    }
+    static __device__ __forceinline__ float finish(float all, int) { return all; }
+};
+
+struct Total {
     static __device__ __forceinline__ float start() { return 0.f; }
     static __device__ __forceinline__ float add(float all, float v) { return all + v; }
+    static __device__ __forceinline__ float finish(float all, int) { return all; }
+};
+
+struct Mean : Total {
     static __device__ __forceinline__ float finish(float all, int pixels) { return pixels ? all / pixels : 0.f; }
 };
 
@@ -75,7 +89,11 @@ __device__ __forceinline__ void pool(const act* x, act* y, int rows, const Geome
 
 extern "C" __global__ void fprop_max(const act* x, act* y, int rows, Geometry g) { pool<Largest>(x, y, rows, g); }
 
+extern "C" __global__ void fprop_maxabs(const act* x, act* y, int rows, Geometry g) { pool<Farthest>(x, y, rows, g); }
+
 extern "C" __global__ void fprop_avg(const act* x, act* y, int rows, Geometry g) { pool<Mean>(x, y, rows, g); }
+
+extern "C" __global__ void fprop_sum(const act* x, act* y, int rows, Geometry g) { pool<Total>(x, y, rows, g); }
 
 // add(place of the output, number of pixels in its window) for each window that covers a pixel.
 template <class Add>
@@ -106,17 +124,26 @@ extern "C" __global__ void bprop_max(
     });
 }
 
-extern "C" __global__ void bprop_avg(const act* dy, act* dx, int rows, Geometry g, int accumulate) {
+template <bool DIVIDE>
+__device__ __forceinline__ void spread(const act* dy, act* dx, int rows, const Geometry& g, int accumulate) {
     each_place(rows, g.height, g.width, g.spans, [&](int image, int row, int column, int span, long long target) {
         float sums[SPAN] = {};
         if (accumulate) load_span(dx + target, sums);
         each_window(g, image, row, column, span, [&](long long output, int pixels) {
             float above[SPAN];
             load_span(dy + output, above);
-            const float share = 1.f / pixels;
+            const float share = DIVIDE ? 1.f / pixels : 1.f;
 #pragma unroll
             for (int i = 0; i < SPAN; ++i) sums[i] += share * above[i];
         });
         store_span(dx + target, sums);
     });
+}
+
+extern "C" __global__ void bprop_avg(const act* dy, act* dx, int rows, Geometry g, int accumulate) {
+    spread<true>(dy, dx, rows, g, accumulate);
+}
+
+extern "C" __global__ void bprop_sum(const act* dy, act* dx, int rows, Geometry g, int accumulate) {
+    spread<false>(dy, dx, rows, g, accumulate);
 }

@@ -10,23 +10,25 @@ import numpy as np
 
 from convnet.backends.cuda.device import THREADS, CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.launches import in_turn
-from convnet.ops.update import check_momentum, cut
+from convnet.ops.update import check_bounds, check_momentum, cut
 
 Array = np.ndarray[Any, Any]
 
 _SOURCE = Path(__file__).with_name("update.cu")
 _BLOCK = 4096  # weights: four of them to a thread, a few times
 _SEGMENTS = 128  # whose rates travel with one launch: half of the 4 KB that a kernel's arguments may take
-_COLUMNS, _LANES = 32, 32  # of a block of wball
+_REST, _MOMENTUM, _NESTEROV = 0, 1, 2  # as in update.cu
+_COLUMNS, _LANES = 32, 32  # of a block of wball and wcnorm
 
 
 def momentum(
     dev: CudaDevice, w: GPUArray, inc: GPUArray, g: GPUArray, *, offsets: Array, rates: Array,
     operands: GPUArray | None = None,
 ) -> Launch:  # fmt: skip
-    """inc = mom * inc - eps * g / N - eps * wc * w; w += inc. w, inc, g: 1-D, of one length.
+    """inc = mom * inc - eps * g / N - eps * wc * w; w += inc; or Nesterov's momentum. w, inc, g: 1-D, of one length.
 
-    offsets: (s, 2) int64, the bounds of the segments. rates: (s, 4) float64, read at each launch: eps, mom, wc, 1/N.
+    offsets: (s, 2) int64, the bounds of the segments. rates: (s, 5) float64, read at each launch: eps, mom, wc, 1/N,
+    and whether it is Nesterov's.
     operands: as long as w, of the type of activations; what is written to w is also written there, rounded.
     """
     check_momentum(w, inc, g, offsets, rates)
@@ -47,8 +49,9 @@ def _steps(rates: Array) -> Callable[[], bytes]:
     steps = np.zeros((_SEGMENTS, 4), np.float32)
 
     def current() -> bytes:
-        eps, mom, wc, share = rates.T
-        steps[: len(rates)] = np.stack([mom, eps * share, eps * wc, eps != 0], axis=1)
+        eps, mom, wc, share, nesterov = rates.T
+        rules = np.where(eps == 0, _REST, np.where(nesterov, _NESTEROV, _MOMENTUM))
+        steps[: len(rates)] = np.stack([mom, eps * share, eps * wc, rules], axis=1)
         return steps.tobytes()
 
     return current
@@ -61,15 +64,30 @@ def wball(
 
     operands: of w's shape and the type of activations, holds w rounded, and does so afterwards.
     """
-    rows, columns = w.shape
-    if rows % modules:
+    if w.shape[0] % modules:
         raise ValueError(f"wball: w of shape {w.shape} in {modules} parts")
+    return _bounded(dev, w, modules, limit if exact else 0.0, limit, operands, centred=False)
+
+
+def wcnorm(dev: CudaDevice, w: GPUArray, *, low: float, high: float, operands: GPUArray | None = None) -> Launch:
+    """Rescale columns of w (rows, columns) so that |column - its mean| / rows lies in low..high.
+
+    operands: as for `wball`.
+    """
+    check_bounds(low, high)
+    return _bounded(dev, w, 1, low * len(w), high * len(w), operands, centred=True)
+
+
+def _bounded(
+    dev: CudaDevice, w: GPUArray, modules: int, low: float, high: float, operands: GPUArray | None, *, centred: bool
+) -> Launch:
+    """Bring the norms of columns of each of `modules` parts, `centred` less their means, into low..high."""
     _check_operands(operands, w)
-    kernel = dev.kernel(_SOURCE, "wball", **dev.act)
-    grid = (-(-columns // _COLUMNS) * modules,)
+    (rows, columns), kernel = w.shape, dev.kernel(_SOURCE, "bound", **dev.act)
+    grid, bounds = (-(-columns // _COLUMNS) * modules,), (np.float64(low), np.float64(high))
     return dev.call(
-        kernel, grid, (_COLUMNS, _LANES), w, operands, rows // modules, columns, np.float64(limit), int(exact)
-    )
+        kernel, grid, (_COLUMNS, _LANES), w, operands, rows // modules, columns, *bounds, int(centred)
+    )  # fmt: skip
 
 
 def _check_operands(operands: GPUArray | None, w: GPUArray) -> None:

@@ -1,0 +1,482 @@
+"""Nets on several devices: replicas, towers and the mixture of both give what one device gives."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from convnet.backends import DeviceOptions, open_devices
+from convnet.errors import ConvnetError
+from convnet.net import ConvNet
+from convnet.net.gradient_check import check_gradients
+from convnet.plan.step import COPY
+from convnet.shape import Shape
+from tests.net.nets import DATA, graph_of
+
+SLOW = "epsW=0.01\nepsB=0.02\nmomW=0.9\nmomB=0.8\nwc=0.01\n"
+RATES = "epsW=0.1\nepsB=0.2\nmomW=0.9\nmomB=0.8\nwc=0.01\n"
+COST = "[probs]\ntype=softmax\ninputs=fc2\n[logprob]\ntype=cost.logreg\ninputs=labels,probs\n"
+REPLICAS = f"""{DATA}
+[conv1]
+type=conv
+inputs=data
+channels=3
+filters=6
+filterSize=3
+padding=1
+initW=0.3
+neuron=relu
+gpu=GPUS
+[conv2]
+type=conv
+inputs=conv1
+channels=6
+filters=6
+filterSize=3
+padding=1
+initW=0.3
+[norm]
+type=cmrnorm
+inputs=conv2
+channels=6
+size=3
+[pool]
+type=pool
+pool=max
+inputs=norm
+channels=6
+sizeX=3
+stride=2
+[fc1]
+type=fc
+inputs=pool
+outputs=9
+initW=0.3
+neuron=tanh[1.5,0.7]
+[drop]
+type=dropout2
+inputs=fc1
+[again]
+type=fc
+inputs=drop
+outputs=9
+initW=0.3
+[twice]
+type=fc
+inputs=again
+outputs=9
+weightSource=again
+neuron=relu
+[fc2]
+type=fc
+inputs=twice
+outputs=4
+initW=0.3
+{COST}gpu=GPUS
+"""
+PARAMS = (
+    f"[conv1]\n{RATES}[conv2]\n{RATES}wball=1.5\n[norm]\nscale=2\npow=0.75\n[fc1]\n{RATES}updatePeriod=PERIOD\n"
+    f"[again]\n{RATES}[twice]\n{RATES}[fc2]\n{RATES}[drop]\nkeep=0.6\n[logprob]\ncoeff=1.5\n"
+)
+CASES = (8, 8, 7, 3, 8)  # the last part of 7 cases is short, and of 3 cases in four parts the last one is empty
+
+
+def minibatches(cases=CASES, classes=4):
+    random = np.random.default_rng(0)
+    drawn = [[random.standard_normal((n, 7, 5, 3)), random.integers(0, classes, (n, 1))] for n in cases]
+    return [[values.astype(np.float32) for values in data] for data in drawn]
+
+
+def on_cpu(number):
+    return open_devices(DeviceOptions("cpu", threads=2), number)
+
+
+def trained(layers, params, devices, dtype=np.float64, image=(3, 7, 5)):
+    """A net after a step with each minibatch, and the costs of all steps and tests."""
+    net = ConvNet(graph_of(layers, params, image=image), devices, mini=8, seed=3, dtype=dtype)
+    return net, [
+        value
+        for data in minibatches()
+        for costs in (net.train_minibatch(data), net.test_minibatch(data))
+        for value in costs["logprob"].values()
+    ]
+
+
+def assert_equal_nets(found, expected, tolerance):
+    (net, costs), (other, other_costs) = found, expected
+    np.testing.assert_allclose(costs, other_costs, rtol=tolerance)
+    state, wanted = ({n: v for n, v in one.state().items() if ".grad." not in n} for one in (net, other))
+    assert state.keys() == wanted.keys()
+    for name, values in wanted.items():
+        assert np.abs(state[name] - values).max() <= tolerance * np.abs(values).max(), name
+
+
+def replicas_of(net):
+    """Of each parameter the arrays that its devices have, one for each space."""
+    held = net.store._held.values()
+    for parameter, space in itertools.product(net.graph.parameters, ("weights", "increments")):
+        yield parameter.name, [one.device.download(one.of(space, parameter)) for one in held if parameter in one.layout]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-6)])
+@pytest.mark.parametrize("period", [0, 2])
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_replicas_learn_what_one_device_learns(number, period, dtype, tolerance):
+    """Dropout, shared weights, short and empty parts, updates in every second minibatch included."""
+    params, gpus = PARAMS.replace("PERIOD", str(period)), ",".join(map(str, range(number)))
+    one = trained(REPLICAS.replace("GPUS", "0"), params, on_cpu(1), dtype)
+    many = trained(REPLICAS.replace("GPUS", gpus), params, on_cpu(number), dtype)
+    assert_equal_nets(many, one, tolerance)
+    for name, arrays in replicas_of(many[0]):
+        assert len(arrays) == number
+        assert all(array.tobytes() == arrays[0].tobytes() for array in arrays), name
+
+
+@pytest.fixture
+def on_gpus(cuda_device):
+    """A function that opens so many GPUs; where there are fewer, some of them several times."""
+    cuda_device("fp32")
+    import pycuda.driver as cuda
+
+    def opened(number, precision, there=None):
+        gpus = tuple(gpu % (there or cuda.Device.count()) for gpu in range(number))
+        return open_devices(DeviceOptions("cuda", precision=precision, tune=False, gpus=gpus), number)
+
+    return opened
+
+
+# Sums over cases are added up in another order; in bf16 that may change how a weight is rounded for the next step.
+ON_GPUS = [("fp32", 2e-6), ("tf32", 2e-5), ("bf16", 2e-2)]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "tolerance"), ON_GPUS)
+@pytest.mark.parametrize(("number", "there"), [(2, None), (2, 1), (3, None)])
+def test_replicas_on_gpus(on_gpus, number, there, precision, tolerance):
+    """Also with two replicas on one GPU."""
+    params, gpus = PARAMS.replace("PERIOD", "2"), ",".join(map(str, range(number)))
+    one = trained(REPLICAS.replace("GPUS", "0"), params, on_gpus(1, precision), np.float32)
+    many = trained(REPLICAS.replace("GPUS", gpus), params, on_gpus(number, precision, there), np.float32)
+    assert_equal_nets(many, one, tolerance)
+    for name, arrays in replicas_of(many[0]):
+        assert all(array.tobytes() == arrays[0].tobytes() for array in arrays), name
+
+
+TOWERS = f"""{DATA}
+[conv1a]
+type=conv
+inputs=data
+channels=3
+filters=4
+filterSize=3
+padding=1
+initW=0.3
+gpu=0
+neuron=relu
+[conv1b]
+type=conv
+inputs=data
+channels=3
+filters=4
+filterSize=3
+padding=1
+initW=0.3
+gpu=1
+neuron=abs
+[conv2a]
+type=conv
+inputs=conv1a,conv1b
+channels=4,4
+filters=3,3
+filterSize=3,3
+initW=0.3,0.3
+gpu=0
+neuron=relu
+[conv2b]
+type=conv
+inputs=conv1b,conv1a
+channels=4,4
+filters=3,3
+filterSize=3,3
+initW=0.3,0.3
+gpu=1
+[fc1a]
+type=fc
+inputs=conv2a,conv2b
+outputs=6
+initW=0.3,0.3
+gpu=0
+[drop]
+type=dropout
+inputs=fc1a
+gpu=1
+[fc1b]
+type=fc
+inputs=conv2b
+outputs=6
+initW=0.3
+gpu=1
+[act]
+type=neuron
+inputs=fc1b
+neuron=tanh[1.2,0.9]
+gpu=0
+[fc2]
+type=fc
+inputs=drop,act,conv2a
+outputs=4
+initW=0.3,0.3,0.3
+gpu=0
+{COST}gpu=1
+"""
+TOWERS_PARAMS = "".join(
+    f"[{name}]\n{SLOW}" for name in ("conv1a", "conv1b", "conv2a", "conv2b", "fc1a", "fc1b", "fc2")
+) + "[drop]\nkeep=0.7\n[logprob]\n"
+
+
+def test_towers_learn_what_they_learn_on_one_device():
+    """Activations, gradients and conversions of their order cross between the devices; the cost lies on another one."""
+    both = trained(TOWERS, TOWERS_PARAMS, on_cpu(2))
+    assert any(step.operation == COPY for step in both[0].bound.plan.train)
+    assert_equal_nets(both, trained(TOWERS.replace("gpu=1", "gpu=0"), TOWERS_PARAMS, on_cpu(1)), 1e-12)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "tolerance"), ON_GPUS)
+def test_towers_on_gpus(on_gpus, precision, tolerance):
+    """Gradients from another device are added up there first, which in bf16 rounds them otherwise."""
+    both = trained(TOWERS, TOWERS_PARAMS, on_gpus(2, precision), np.float32)
+    alone = trained(TOWERS.replace("gpu=1", "gpu=0"), TOWERS_PARAMS, on_gpus(1, precision), np.float32)
+    assert both[1][:3] == alone[1][:3]
+    if precision != "bf16":
+        assert_equal_nets(both, alone, tolerance)
+
+
+def test_weights_lie_where_their_layer_runs():
+    net = ConvNet(graph_of(TOWERS, TOWERS_PARAMS, image=(3, 7, 5)), on_cpu(2), mini=8)
+    for index, layout in net.store.layouts.items():
+        assert {net.graph[parameter.layer].gpus for parameter in layout.parameters} == {(index,)}
+
+
+# The numbers of replicas go from four to two to one.
+MIXED = f"""
+[data]
+type=data
+dataIdx=0
+[labels]
+type=data
+dataIdx=1
+[wide]
+type=fc
+inputs=data
+outputs=7
+initW=0.4
+neuron=tanh[1.2,0.8]
+gpu=0,1,2,3
+[middle]
+type=fc
+inputs=wide
+outputs=6
+initW=0.4
+neuron=tanh[1.1,0.9]
+gpu=1,3
+[lefta]
+type=fc
+inputs=middle
+outputs=5
+initW=0.4
+gpu=0
+[leftb]
+type=fc
+inputs=middle
+outputs=5
+initW=0.4
+gpu=2
+[both]
+type=pass
+inputs=lefta,leftb
+gpu=2
+[fc2]
+type=fc
+inputs=both
+outputs=4
+initW=0.4
+{COST}"""
+MIXED_PARAMS = f"[wide]\n{RATES}[middle]\n{RATES}[lefta]\n{RATES}[leftb]\n{RATES}[fc2]\n{RATES}updatePeriod=UPDATE\n"
+
+
+class Plain:
+    """A fully-connected layer y = f(x W + b), learning by the rule of section 2.4 from gradients that are given."""
+
+    def __init__(self, net, name, curve, cases):
+        self.name, self.curve, self.cases = name, curve, cases
+        self.weights = [net.store.get("weights", net.parameter(f"{name}.{part}")) for part in ("weights.0", "biases")]
+        self.steps = [np.zeros_like(values) for values in self.weights]
+        self.gradients = [np.zeros_like(values) for values in self.weights]
+
+    def forward(self, x):
+        y = x @ self.weights[0] + self.weights[1]
+        return self.curve[0] * np.tanh(self.curve[1] * y) if self.curve else y
+
+    def backward(self, x, y, dy):
+        if self.curve:
+            a, b = self.curve
+            dy = dy * b * (a - y * y / a)
+        self.gradients[0] += x.T @ dy
+        self.gradients[1] += dy.sum(axis=0, keepdims=True)
+        return dy @ self.weights[0].T
+
+    def update(self):
+        for i, (eps, mom, decay) in enumerate([(0.1, 0.9, 0.01), (0.2, 0.8, 0.0)]):
+            fall = eps * self.gradients[i] / self.cases + eps * decay * self.weights[i]
+            self.steps[i] = mom * self.steps[i] - fall
+            self.weights[i] = self.weights[i] + self.steps[i]
+            self.gradients[i][:] = 0
+
+
+def plainly(layers, data, period, passes):
+    """A minibatch as the rules of passes have it: four parts, a pass each for the layers with one replica.
+
+    passes: how many there were before.
+    """
+    wide, middle, lefta, leftb, fc2 = layers
+    size = -(-len(data[0]) // 4)
+    parts = [(data[0][i * size : (i + 1) * size], data[1][i * size : (i + 1) * size, 0].astype(int)) for i in range(4)]
+    hidden = [wide.forward(x) for x, _ in parts]
+    cost, arrived = 0.0, [None] * 4
+    for turn in range(2):
+        own = [2 * turn, 2 * turn + 1]
+        mid = {part: middle.forward(hidden[part]) for part in own}
+        above = {}
+        for part in own:
+            labels, left, right = parts[part][1], lefta.forward(mid[part]), leftb.forward(mid[part])
+            x = np.concatenate([left, right], axis=1)
+            z = fc2.forward(x)
+            p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+            cost -= np.log(p[np.arange(len(p)), labels]).sum()
+            dx = fc2.backward(x, z, p - np.eye(4)[labels])
+            above[part] = lefta.backward(mid[part], left, dx[:, :5]) + leftb.backward(mid[part], right, dx[:, 5:])
+            lefta.update()
+            leftb.update()
+            if (passes + part + 1) % max(period, 1) == 0:
+                fc2.update()
+        for part in own:
+            arrived[part] = middle.backward(hidden[part], mid[part], above[part])
+        middle.update()
+    for part in range(4):
+        wide.backward(parts[part][0], hidden[part], arrived[part])
+    wide.update()
+    return cost
+
+
+@pytest.mark.parametrize("period", [0, 2, 4, 8])
+def test_passes_are_what_the_rules_say(period):
+    """The layers with one replica learn after every pass, from a quarter of the minibatch; those with two after two.
+
+    With updatePeriod=8, fc2 learns in every second minibatch.
+    """
+    graph = graph_of(MIXED, MIXED_PARAMS.replace("UPDATE", str(period)), shapes=[Shape(10), Shape(1)])
+    net = ConvNet(graph, on_cpu(4), mini=16, seed=5, dtype=np.float64)
+    layers = [
+        Plain(net, name, curve, cases)
+        for name, curve, cases in [
+            ("wide", (1.2, 0.8), 16), ("middle", (1.1, 0.9), 8), ("lefta", None, 4), ("leftb", None, 4),
+            ("fc2", None, 4 * max(1, period)),
+        ]
+    ]  # fmt: skip
+    random = np.random.default_rng(1)
+    for number, cases in enumerate((16, 16, 13, 5, 16)):
+        data = [random.standard_normal((cases, 10)), random.integers(0, 4, (cases, 1)).astype(np.float64)]
+        expected = plainly(layers, data, period, 4 * number)
+        assert net.train_minibatch(data)["logprob"]["cost"] == pytest.approx(expected, rel=1e-12)
+    state = net.state()
+    for layer in layers:
+        for part, values, steps in zip(("weights.0", "biases"), layer.weights, layer.steps, strict=True):
+            np.testing.assert_allclose(state[f"{layer.name}.{part}"], values, rtol=1e-11, atol=1e-14)
+            np.testing.assert_allclose(state[f"{layer.name}.{part}.inc"], steps, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.gpu
+def test_passes_on_gpus(on_gpus):
+    """The mixture of replicas and towers gives on GPUs what it gives on the CPU."""
+    graph = graph_of(MIXED, MIXED_PARAMS.replace("UPDATE", "2"), shapes=[Shape(10), Shape(1)])
+    nets = [ConvNet(graph, devices, mini=16, seed=5) for devices in (on_cpu(4), on_gpus(4, "fp32"))]
+    random = np.random.default_rng(1)
+    for cases in (16, 13, 5, 16):
+        data = [random.standard_normal((cases, 10)), random.integers(0, 4, (cases, 1))]
+        expected, found = (net.train_minibatch([one.astype(np.float32) for one in data]) for net in nets)
+        assert found["logprob"]["cost"] == pytest.approx(expected["logprob"]["cost"], rel=1e-5)
+    for name, values in nets[0].state().items():
+        np.testing.assert_allclose(nets[1].state()[name], values, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layers", "params", "shapes"), [
+    (REPLICAS.replace("GPUS", "0,1,2"), PARAMS.replace("PERIOD", "3"), None), (TOWERS, TOWERS_PARAMS, None),
+    (MIXED, MIXED_PARAMS.replace("UPDATE", "1"), [Shape(10), Shape(1)]),
+])  # fmt: skip
+def test_gradients(layers, params, shapes):
+    graph = graph_of(layers, params, shapes=shapes, image=(3, 7, 5))
+    net = ConvNet(graph, on_cpu(graph.devices), mini=7, seed=2, dtype=np.float64, input_grads=True, updates=False)
+    random = np.random.default_rng(2)
+    images = random.standard_normal((7, 10) if shapes else (7, 7, 5, 3))
+    checks = list(check_gradients(net, [images, random.integers(0, 4, (7, 1)).astype(float)]))
+    assert len(checks) == len(graph.parameters) + 1
+    assert max(check.error for check in checks) < 1e-6
+
+
+def test_an_error_on_one_device_is_told(monkeypatch):
+    """And the others do not wait for it for ever."""
+    from convnet.ops.matmul import cpu
+
+    def broken(*_arguments, **_parameters):
+        def launch():
+            raise ConvnetError("the device is on fire")
+
+        return launch
+
+    monkeypatch.setattr(cpu, "bprop_acts", broken)
+    net = ConvNet(graph_of(TOWERS, TOWERS_PARAMS, image=(3, 7, 5)), on_cpu(2), mini=8)
+    with pytest.raises(ConvnetError, match="on fire"):
+        net.train_minibatch(minibatches()[0])
+
+
+NORMALIZED = f"""{DATA}
+[conv1]
+type=conv
+inputs=data
+channels=3
+filters=6
+filterSize=3
+initW=0.3
+gpu=GPUS
+[norm]
+type=bnorm
+inputs=conv1
+[fc2]
+type=fc
+inputs=norm
+outputs=4
+initW=0.3
+{COST}gpu=GPUS
+"""
+
+
+def test_replicas_normalize_by_themselves_and_test_alike():
+    """Each replica sees the statistics of its own part; the first one's running statistics are everybody's."""
+    params = f"[conv1]\n{RATES}[norm]\n{RATES}[fc2]\n{RATES}[logprob]\n"
+    for name, arrays in replicas_of(trained(NORMALIZED.replace("GPUS", "0,1"), params, on_cpu(2))[0]):
+        assert arrays[0].tobytes() == arrays[1].tobytes(), name
+
+    def net_on(gpus, number):
+        graph = graph_of(NORMALIZED.replace("GPUS", gpus), params, image=(3, 7, 5))
+        return ConvNet(graph, on_cpu(number), mini=8, seed=3)
+
+    whole, halves, first, second = minibatches()[0], net_on("0,1", 2), net_on("0", 1), net_on("0", 1)
+    parts = [[values[:4] for values in whole], [values[4:] for values in whole]]
+    costs = [net.train_minibatch(part)["logprob"]["cost"] for net, part in zip((first, second), parts, strict=True)]
+    assert halves.train_minibatch(whole)["logprob"]["cost"] == pytest.approx(sum(costs), rel=1e-6)
+    for name in ("norm.mean", "norm.variance"):
+        np.testing.assert_allclose(halves.state()[name], first.state()[name], rtol=1e-6)
+        assert not np.allclose(halves.state()[name], second.state()[name], rtol=1e-3)
