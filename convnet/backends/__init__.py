@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -123,7 +123,7 @@ def open_devices(options: DeviceOptions, number: int) -> list[Device]:
         raise ConvnetError(f"--gpu: expected {number} devices, as many as the net runs on, found {len(options.gpus)}")
     if kind == "cuda" or (kind == "auto" and gpus_usable()):
         first = int(index or 0)
-        return [_open_cuda(gpu, options) for gpu in (options.gpus or range(first, first + number))[:number]]
+        return _open_gpus((options.gpus or range(first, first + number))[:number], options)
     if options.precision != "fp32":
         raise ConvnetError(f"--precision: the CPU computes in fp32, found '{options.precision}'")
     return _open_cpu(options, number)
@@ -138,6 +138,17 @@ def _open_cpu(options: DeviceOptions, number: int) -> list[Device]:
         return [CpuDevice(threads=options.threads)]
     share = max(1, (options.threads or available_cores()) // number)
     return [CpuDevice(index, share, beside=True) for index in range(number)]
+
+
+def _open_gpus(gpus: Sequence[int], options: DeviceOptions) -> list[Device]:
+    try:
+        return [_open_cuda(gpu, options) for gpu in gpus]
+    except ConvnetError as error:
+        if len(gpus) == 1 or options.gpus:
+            raise
+        numbers = ",".join(["0"] * len(gpus))
+        hint = f"--gpu {numbers} puts all on one GPU, --device cpu lets the CPU stand for them"
+        raise ConvnetError(f"{error}; the net runs on {len(gpus)} devices: {hint}") from None
 
 
 def _open_cuda(index: int, options: DeviceOptions) -> Device:

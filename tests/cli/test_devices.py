@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from convnet.backends.cpu.device import available_cores
 from convnet.backends.cuda import driver, inventory, toolkit
 from tests.conftest import ROOT
 
-from .conftest import convnet
+from .conftest import LAYERS, PARAMS, convnet
 
 PARTS = ["driver", "nvcc", "C++ compiler", "PyCUDA", "nvmath-python", "cuBLAS", "ml_dtypes"]
 PACKAGES = ("pycuda", "pycuda.driver", "nvmath", "nvmath.bindings", "nvmath.bindings.cublas", "cuda.pathfinder",
@@ -370,6 +371,25 @@ def test_describe_tells_what_fits_and_train_agrees(tmp_path):
     assert result.stderr.startswith("convnet: cuda:1: with --mini 4000 the net needs ")
     assert result.stderr.endswith(f"the largest --mini that fits is {found['largest_mini']}\n")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_net_for_two_gpus(tmp_path, monkeypatch):
+    """On two, on one that is named twice, and with one GPU that nobody has named twice."""
+    monkeypatch.chdir(tmp_path)
+    Path("net.cfg").write_text(LAYERS.replace("type=fc\n", "type=fc\ngpu=1\n"))
+    Path("rates.cfg").write_text(PARAMS)
+    arguments = ("train", "--layers", "net.cfg", "--params", "rates.cfg", "--data-provider", "dummy-3x8x8-3",
+                 "--device", "cuda", "--no-tune", "--epochs", 1)  # fmt: skip
+    both = on_virtual_gpus(*arguments).stdout
+    one = on_virtual_gpus(*arguments, "--gpu", "0,0", devices=1).stdout
+    assert ", on cuda:0, cuda:1\n" in both
+    assert ", on cuda:0, cuda:0\n" in one
+    costs = [[line.partition("(")[0] for line in lines.splitlines() if "logprob" in line] for lines in (both, one)]
+    assert costs[0] == costs[1] != []
+    assert on_virtual_gpus(*arguments, devices=1, code=2).stderr == (
+        "convnet: cuda:1: there are 1 GPUs; `convnet devices` lists them; the net runs on 2 devices: --gpu 0,0 puts "
+        "all on one GPU, --device cpu lets the CPU stand for them\n"
+    )
 
 
 def test_the_modules_of_the_inventory_need_no_package():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from convnet.config.reader import parse, read
 from convnet.config.report import Report
 from convnet.graph.build import build_graph
-from convnet.graph.layer_graph import LayerGraph
+from convnet.graph.layer_graph import LayerGraph, Node
 from convnet.shape import Maps, Shape
 from convnet.training.options import Options, read_train_section
 from tests.conftest import ROOT
@@ -38,6 +39,11 @@ def build(name: str, maps: Maps | None = None) -> Net:
     return Net(build_graph(layers, params, shapes, report), options, report)
 
 
+def below(node: Node) -> list[str]:
+    """The names of the layers that a layer reads, those of neurons less `_neuron`."""
+    return [one.name.removesuffix("_neuron") for one in node.inputs]
+
+
 # By what to divide numbers of filters and maps, and images that leave something to pool at the top.
 SCALES = {
     "alexnet": (16, Maps(3, 67, 67)), "alexnet-2gpu": (8, Maps(3, 67, 67)), "alexnet-owt": (8, Maps(3, 67, 67)),
@@ -47,9 +53,13 @@ SCALES = {
 }  # fmt: skip
 
 
-def scaled(name: str) -> LayerGraph:
-    """The net made small: fewer filters, smaller fc layers and images, all else as it is; the last layer of 10."""
-    factor, maps = SCALES[name]
+def scaled(name: str, factor: int | None = None, edit: Callable[[str], str] = str) -> LayerGraph:
+    """The net made small: fewer filters, smaller fc layers and images, all else as it is; the last layer of 10.
+
+    factor: another one than that of SCALES. edit: gives the layer file that is meant instead.
+    """
+    usual, maps = SCALES[name]
+    factor = factor or usual
 
     def divide(match: re.Match[str]) -> str:
         key, number = match[1], int(match[2])
@@ -61,6 +71,6 @@ def scaled(name: str) -> LayerGraph:
     whole = read(ROOT / "layers-cfg" / f"{name}.cfg", report)
     text = re.sub(r"^(outputs|filters|channels)=(\d+)", divide, whole.text, flags=re.MULTILINE)
     params = read(ROOT / "params-cfg" / f"{name}.cfg", report)
-    layers = parse(text, whole.path, report)
+    layers = parse(edit(text), whole.path, report)
     read_train_section(params, layers, report)
     return build_graph(layers, params, [Shape.of_maps(*maps), Shape(1)], report)

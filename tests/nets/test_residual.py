@@ -1,50 +1,14 @@
-"""How the layers of nets with branches are wired: two towers, and residual blocks."""
+"""How the blocks of the residual net are wired."""
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 
 import pytest
 
-from convnet.graph.layer_graph import Node
 from convnet.layers.sample import Nailbed
 from convnet.ops.sample import SampleGeometry
-from tests.nets.nets import build
-
-
-def below(node: Node) -> list[str]:
-    """The names of the layers that a layer reads, those of neurons less `_neuron`."""
-    return [one.name.removesuffix("_neuron") for one in node.inputs]
-
-
-def test_towers_meet_below_conv3_and_the_fully_connected_layers_alone() -> None:
-    """Figure 2 of the AlexNet paper."""
-    graph = build("alexnet-2gpu").graph
-    crossing = {"conv3": "pool2", "fc6": "pool5", "fc7": "dropout6"}
-    for tower in "ab":
-        for name, source in crossing.items():
-            assert sorted(below(graph[name + tower])) == [f"{source}a", f"{source}b"]
-        alone = ["conv1", "rnorm1", "pool1", "conv2", "rnorm2", "pool2", "conv3", "conv4", "conv5", "pool5", "fc6"]
-        for source, name in pairwise(alone):
-            if name not in crossing:
-                assert below(graph[name + tower]) == [source + tower]
-        for name in [*alone, "dropout6", "fc7", "dropout7"]:
-            assert graph[name + tower].gpus == ("ab".index(tower),)
-    assert sorted(below(graph["fc8"])) == ["dropout7a", "dropout7b"]
-    assert graph.devices == 2
-
-
-def test_a_layer_of_alexnet_has_the_filters_of_both_towers() -> None:
-    one, two = build("alexnet").graph, build("alexnet-2gpu").graph
-    for number in (1, 2, 3, 4, 5):
-        maps = [two[f"conv{number}{tower}"].layer.shape.maps for tower in "ab"]
-        whole = one[f"conv{number}"].layer.shape.maps
-        assert whole is not None
-        assert [each and each.channels for each in maps] == [whole.channels // 2] * 2
-        sizes = [[p.matrix.size for p in net.parameters if re.match(f"conv{number}", p.layer)] for net in (one, two)]
-        assert sum(sizes[0]) == sum(sizes[1])
-
+from tests.nets.nets import below, build
 
 BLOCKS = [f"{stage}{block}" for stage in (1, 2, 3) for block in (1, 2, 3)]
 
