@@ -261,13 +261,7 @@ def test_weights_lie_where_their_layer_runs():
 
 
 # The numbers of replicas go from four to two to one.
-MIXED = f"""
-[data]
-type=data
-dataIdx=0
-[labels]
-type=data
-dataIdx=1
+MIXED = f"""{DATA}
 [wide]
 type=fc
 inputs=data
