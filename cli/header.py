@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convnet.training.options import merged, to_plain
-from convnet.training.session import Session
+from convnet.training.session import NetFiles, Session
 from convnet.training.trainer import Trainer
 
 from .rates import rates_in_words
@@ -22,17 +22,27 @@ def header(trainer: Trainer, *, continued: bool) -> list[str]:
         lines.append("      (--data PATH trains on your own)")
     lines += _classes(session.provider.label_names)
     lines.append(
-        f"net:  {session.files.layers.path}, {session.graph.size:,} parameters, minibatches of {net.mini}, "
+        f"net:  {_files(session.files)}, {session.graph.size:,} parameters, minibatches of {net.mini}, "
         f"on {_devices(net.devices)}"
     )
     lines += _fitted(session)
-    lines.append(f"run:  {trainer.run}, {batches.epochs} epochs of {len(batches.batch_range)} data batches")
+    amounts = _counted(batches.epochs, "epoch", "s"), _counted(len(batches.batch_range), "data batch", "es")
+    lines.append(f"run:  {trainer.run}, {' of '.join(amounts)}")
     lines.append(f"rates: {rates_in_words(trainer.rates())}")
     if continued:
         lines += _changed(session)
     if net.store.backend == "cpu" and _nothing_compiled():
         lines.append("compiling kernels for this machine; later runs start at once")
     return lines
+
+
+def _files(files: NetFiles) -> str:
+    """The layer file, and the parameter file that was taken with it."""
+    return files.layers.path if files.params is None else f"{files.layers.path} with {files.params.path}"
+
+
+def _counted(number: int, what: str, ending: str) -> str:
+    return f"{number} {what}{'' if number == 1 else ending}"
 
 
 def _devices(devices: Sequence[Any]) -> str:

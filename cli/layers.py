@@ -38,7 +38,7 @@ def _summary(cls: type[Layer]) -> str:
 
 def _reference(cls: type[Layer]) -> str:
     most = cls.inputs_range[1]
-    keys = [*([INPUTS] if most else []), *common_keys(cls), *cls.keys]
+    keys = [*cls.keys, *([INPUTS] if most else []), *common_keys(cls)]
     aliases = f"    also called {', '.join(other_names(cls))}" if other_names(cls) else ""
     parts = [f"type={cls.type}    inputs: {_inputs(cls)}{aliases}", "", inspect.getdoc(cls) or ""]
     parts += ["", "Keys in the layer file:", *_keys(keys)]

@@ -17,7 +17,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 LAYERS = click.option("--layers", "--layer-def", "layers", metavar="FILE", help="Layer file, by path or by name.")
 PARAMS = click.option(
     "--params", "--layer-params", "params", metavar="FILE",
-    help="Parameter file; default: the one of the same name in params-cfg.",
+    help="Parameter file; default: the one of the same name in the folder params-cfg beside the layer file's, or of "
+    "layers-X.cfg the file layer-params-X.cfg beside it.",
 )  # fmt: skip
 CHECKPOINT = click.option(
     "--checkpoint", "-f", "--load-file", "checkpoint", metavar="DIR", type=click.Path(),
@@ -33,7 +34,11 @@ GPU = click.option(
     help="For a net on several devices: the GPU that each number of its gpu keys means, in order; one may be named "
     "twice. The CPU stands for as many as the net asks for. [default: 0,1,2,...]",
 )  # fmt: skip
-THREADS = click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU; default: all cores.")
+THREADS = click.option(
+    "--threads", type=click.IntRange(min=1),
+    help="Threads of the CPU; default: all cores. Where it stands for several devices, each has a share, and one at "
+    "least.",
+)  # fmt: skip
 PRECISION = click.option(
     "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
     help="What a GPU computes with: float32, tensor cores on rounded float32, or activations in bfloat16.",
@@ -59,12 +64,15 @@ def device_options(function: Function) -> Function:
     return cast(Function, command)
 
 
+_DIGITS = 4  # of a GPU's number, at most
+
+
 def _numbers(text: str | None) -> tuple[int, ...] | None:
     """The numbers of --gpu."""
     if text is None:
         return None
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() for word in words):
+    if not all(word.isascii() and word.isdecimal() and len(word) <= _DIGITS for word in words):
         raise click.BadParameter(f"expected numbers of GPUs separated by commas, such as 0,1; found '{text}'")
     return tuple(map(int, words))
 

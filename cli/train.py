@@ -20,7 +20,7 @@ from .progress import Reporter
 @LAYERS
 @PARAMS
 @CHECKPOINT
-@click.option("--save-path", default="runs", show_default=True, type=click.Path(), help="Where each run gets a folder.")
+@click.option("--save-path", type=click.Path(), help="Where each new run gets a folder.  [default: runs]")
 @click.option(
     "--conv-to-local",
     metavar="LAYER,...",
@@ -35,7 +35,7 @@ from .progress import Reporter
 @device_options
 @originals_options
 def command(
-    layers: str | None, params: str | None, checkpoint: str | None, save_path: str, conv_to_local: str | None,
+    layers: str | None, params: str | None, checkpoint: str | None, save_path: str | None, conv_to_local: str | None,
     unshare_weights: str | None, device: DeviceOptions, **values: Any,
 ) -> None:  # fmt: skip
     """Train a net from its two files, or go on with a run.
@@ -60,12 +60,12 @@ def command(
         from convnet.training.runs import continued_run, new_run
         from convnet.training.surgery import Surgery
 
-        options = given(values, ALL)
+        options, folder = given(values, ALL), None if save_path is None else Path(save_path)
         if checkpoint is not None:
             surgery = Surgery.parse(conv_to_local, unshare_weights)
-            trainer = continued_run(Path(checkpoint), params, options, device, surgery)
+            trainer = continued_run(Path(checkpoint), params, options, device, surgery, folder)
         else:
-            trainer = new_run(str(layers), params, options, Path(save_path), device)
+            trainer = new_run(str(layers), params, options, folder or Path("runs"), device)
 
         def stop(_signal: int, _frame: object) -> None:
             reporter.say("stopping after this minibatch (Ctrl-C again: at once)")

@@ -29,7 +29,8 @@ class Device(Protocol):
 
     backend: str  # the name of the modules that implement operations on it
     index: int
-    ahead: int  # minibatches to give to it beyond the one whose results are waited for
+    ahead: int  # minibatches to give to it beyond the one whose results are waited for; 0: launches read what changes
+    # between minibatches (rates, counters) when they are run, not when they are given
 
     def types(self, weights: Any) -> NumberTypes:
         """What it holds numbers in if weights are of this type.
@@ -66,6 +67,9 @@ class Device(Protocol):
 
     def fetch(self, source: Any) -> Callable[[], Any]:
         """Begin a download; the returned function waits for it and gives the copy."""
+
+    def finish(self) -> None:
+        """Wait for all work given so far; raises what went wrong with it."""
 
     def in_turn(self, launch: Callable[[], None]) -> Callable[[], None]:
         """What gives the device this launch, to be done after all work given before it."""

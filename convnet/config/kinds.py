@@ -21,6 +21,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 # At most 18 digits: such an integer fits into 64 bits.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_LARGEST = 10**18 - 1
+_DIGITS = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BATCHES = re.compile(r"([0-9]{1,6})(?:\s*-\s*([0-9]{1,6}))?")
 _MAPS = re.compile(r"([0-9]{1,9})\s*x\s*([0-9]{1,9})\s*x\s*([0-9]{1,9})")
@@ -73,6 +75,10 @@ class Int:
 
     def parse(self, text: str) -> int:
         """The integer. Raises ValueError if it is none or out of bounds."""
+        if not _INTEGER.fullmatch(text.strip()) and _DIGITS.fullmatch(text.strip()):
+            least = -_LARGEST if self.minimum is None else self.minimum
+            most = _LARGEST if self.maximum is None else self.maximum
+            raise unexpected(f"an integer from {least} to {most}", text)
         if not _INTEGER.fullmatch(text.strip()) or not _within(int(text), self.minimum, self.maximum):
             raise unexpected(self.expected, text)
         return int(text)
@@ -129,7 +135,7 @@ class Choice:
     @property
     def expected(self) -> str:
         """What is expected, in words."""
-        return f"one of {', '.join(self.names)}"
+        return self.names[0] if len(self.names) == 1 else f"one of {', '.join(self.names)}"
 
     def parse(self, text: str) -> str:
         """The name. Raises ValueError if it is not among the names."""

@@ -66,8 +66,12 @@ class Report:
 
     @property
     def notes(self) -> list[Problem]:
-        """The notes so far, as they came."""
-        return list(self._notes)
+        """The notes so far, as they came; what is said of a key in several sections of a file is said once."""
+        alike: dict[tuple[str | None, str | None, str], list[Problem]] = {}
+        for note in self._notes:
+            file = note.place.file if note.place else None
+            alike.setdefault((file, note.key and note.key.lower(), note.text), []).append(note)
+        return [_together(notes) for notes in alike.values()]
 
     def add_file(self, name: str) -> None:
         """Gives the file `name` its place in the order of files, unless it has one."""
@@ -103,6 +107,14 @@ class Report:
         if problem.place is None:
             return (-1, 0)
         return (self._files[problem.place.file], problem.place.line)
+
+
+def _together(notes: Sequence[Problem]) -> Problem:
+    """One note for several that differ in their section alone, at the first one's place."""
+    first, names = notes[0], [note.section for note in notes if note.section is not None]
+    if first.key is None or len(notes) == 1 or len(names) < len(notes):
+        return first
+    return Problem(first.place, ", ".join(names), first.key, first.text)
 
 
 def quoted(text: str) -> str:

@@ -121,17 +121,27 @@ class Sources:
                 text = f"given before, in line {before.place.line}"
                 self._report.error(text, place=definition.place, key=definition.name)
         for definition in self._own:
-            if self.values.asked(definition.name):
+            if self.values.asked(definition.name) or self.values.torn:
                 continue
-            if self.values.none_asked and not self._includes:
+            if self.values.none_asked and not self._includes and (self._several or self._strays):
                 self._strays[definition.place] = f"{definition.name}={definition.text}"
             else:
-                near = self.values.near(definition.name)
-                hint = f"; did you mean '{near}'?" if near else ""
-                text = f"no value has '${{{definition.name}}}'{hint}"
-                self._report.error(text, place=definition.place, key=definition.name)
+                self._report_unused(definition)
+        names = {definition.place: definition.name for definition in self._own}
         for place in sorted(self._strays, key=lambda place: place.line)[:1]:
-            self._report.error(f"expected a [section] first, found {quoted(self._strays[place])}", place=place)
+            used = f", or a value with '${{{names[place]}}}'; " if place in names else ", "
+            self._report.error(f"expected a [section] first{used}found {quoted(self._strays[place])}", place=place)
+
+    @property
+    def _several(self) -> bool:
+        """Whether the outermost file begins with more than one definition, as where a section's header is missing."""
+        return len(self._own) + len(self._repeated) > 1
+
+    def _report_unused(self, definition: Definition) -> None:
+        near = self.values.near(definition.name)
+        hint = f"; did you mean '{near}'?" if near else ""
+        text = f"is defined, but no value uses '${{{definition.name}}}'{hint}"
+        self._report.error(text, place=definition.place, key=definition.name)
 
     def _take(self, text: str, taken: _Taken, path: str) -> None:
         self._files[path] = taken
@@ -191,6 +201,8 @@ class Sources:
             self.whole = False
         else:
             self._take(text, inner, path)
+            if all(is_comment(line) or not line.strip() for line in text.splitlines()):
+                self._report.note(f"{INCLUDE}: {found} has neither a [section] nor a definition", place=place)
 
     def _find(self, value: str, folder: Path) -> str:
         """The file that `include=value` means in a file of this folder. Raises ValueError if there is none."""

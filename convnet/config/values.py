@@ -23,12 +23,16 @@ class Definition:
 
 
 class Values:
-    """The definitions of a file and of those it includes. Names are not case-sensitive; the first definition wins."""
+    """The definitions of a file and of those it includes. Names are not case-sensitive; the first definition wins.
+
+    `torn` says that a reference without an end or a name was met: which definition it means is not known.
+    """
 
     def __init__(self) -> None:
         self._definitions: dict[str, Definition] = {}
         self._expanded: dict[str, str] = {}
         self._asked: dict[str, str] = {}
+        self.torn = False
 
     def define(self, definition: Definition) -> None:
         """Take the definition, unless there is one of that name."""
@@ -66,6 +70,7 @@ class Values:
             return match[0]
         name = match[1].strip()
         if not match[2] or not name:
+            self.torn = True
             raise ValueError("expected '${name}', or '$${' for the text '${', found " + quoted(match[0]))
         lower = name.lower()
         self._asked.setdefault(lower, name)

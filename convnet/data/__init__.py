@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from convnet.data.provider import DataProvider, ProviderOptions
-from convnet.data.registry import open_provider, provider_names
+from convnet.data.registry import open_provider, provider_names, takes_path
 
-__all__ = ["DataProvider", "ProviderOptions", "open_provider", "provider_names"]
+__all__ = ["DataProvider", "ProviderOptions", "open_provider", "provider_names", "takes_path"]

@@ -16,6 +16,7 @@ from convnet.shape import Shape
 
 BATCH_CASES = 10_000  # as CIFAR's
 BATCH_BYTES = 256 * 2**20  # the most that a data batch takes as float32, unless the user says otherwise
+LARGEST = 1e30  # of numbers that are added to pixels: float32 still holds what becomes of them
 MEAN, COLOUR_AXES = "mean", "colour_axes"  # the names of the statistics
 
 
@@ -60,6 +61,7 @@ class MemoryProvider(DataProvider):
         """Compute the statistics of the training cases."""
         self.name, self.description, self.sample = name, images.description, images.sample
         self.label_names, self.num_classes = images.label_names, len(images.label_names)
+        _check_sizes(options)
         self._images, self._options = images, options
         ends = np.cumsum([0, *images.train_sizes, *images.test_sizes]).tolist()
         self._batches = {number: range(*pair) for number, pair in enumerate(pairwise(ends), 1)}
@@ -165,6 +167,13 @@ class MemoryProvider(DataProvider):
             return np.array(self._options.scalar_mean, np.float32)
         mean = self._statistics[MEAN]
         return mean if self._size is None else np.ascontiguousarray(augment.centre(mean, self._size))
+
+
+def _check_sizes(options: ProviderOptions) -> None:
+    """Raises ConvnetError for a number that float32 pixels cannot take in."""
+    for name, value in (("noise", options.noise), ("scalar mean", options.scalar_mean)):
+        if value is not None and abs(value) > LARGEST:
+            raise ConvnetError(f"{name}: expected a number of at most {LARGEST:g} in size, found {value:g}")
 
 
 def _mean_case(pixels: Array) -> Array:

@@ -46,6 +46,12 @@ def provider_names() -> dict[str, str]:
     return {name: kind.doc for name, kind in _KINDS.items()}
 
 
+def takes_path(name: str) -> bool:
+    """Whether the provider called `name` reads data from a path. True for a name that is not known."""
+    kind = _KINDS.get(dummy.NAME if name.startswith("dummy") else name)
+    return kind is None or kind.recognizes is not None
+
+
 def open_provider(options: ProviderOptions) -> DataProvider:
     """The provider that the options name, or the one that their path is for; the built-in sample without both.
 

@@ -20,6 +20,7 @@ from convnet.layers import layer_type, unknown_type
 from convnet.layers.base import Layer, LayerReport
 from convnet.layers.common import GPU, IGNORED, INPUTS, common_keys, common_params
 from convnet.shape import Shape
+from convnet.weights.schedule import Decay
 
 TRAIN_SECTION = "train"  # of the parameter file: options of the command, unless a layer bears the name
 
@@ -79,12 +80,22 @@ class _Builder:
         self.nodes: list[Node] = []
 
     def build(self) -> list[Node]:
+        self._check_params_file()
         if not self.layers.sections and self.layers.readable:
             self.report.error("expected at least one [layer], found none", place=Place(self.layers.path, 0))
         for section in self.layers.sections.values():
             self._add(section)
         self._note_unused_sections()
         return self.nodes
+
+    def _check_params_file(self) -> None:
+        """Report a layer file in the place of the parameter file once, instead of each of its keys."""
+        sections = self.params.sections.values() if self.params else ()
+        layer = next((s for s in sections if "type" in s.entries and s.entries["type"].value == "data"), None)
+        if self.params is not None and layer is not None:
+            text = f"expected a parameter file; this looks like a layer file: [{layer.name}] has type=data"
+            self.report.error(text, place=Place(self.params.path, 0))
+            self.params = replace(self.params, sections={}, readable=False)
 
     def _add(self, section: Section) -> None:
         cls = self._layer_type(section)
@@ -135,7 +146,7 @@ class _Builder:
         entry = section.entries.get("inputs")
         if most == 0:
             if entry:
-                self._error(section, "inputs", f"a {cls.type} layer has no inputs, found '{entry.value}'")
+                self._error(section, "inputs", f"a layer of type '{cls.type}' has no inputs, found '{entry.value}'")
             return []
         if entry is None:
             self._error(section, "inputs", "expected the names of the input layers, but the key is missing")
@@ -189,13 +200,26 @@ class _Builder:
         learning = read_values(params, keys, ignored=(*cls.ignored, *IGNORED), inputs=max(1, inputs),
                                report=self.report,
                                misplaced=dict.fromkeys(theirs, "belongs into the layer file"))  # fmt: skip
+        if params is not None:
+            self._note_rising(section, params, learning)
         missing = {key.name for key in keys if key.name in early and not key.given(params)}
         return {**learning, **{name: early[name] for name in missing}}
+
+    def _note_rising(self, section: Section, params: Section, learning: Mapping[str, Any]) -> None:
+        """Note the keys whose schedules raise the rate: a factor below 1 is mostly meant to be its inverse."""
+        for key in ("epsW", "epsB", "schedW", "schedB"):
+            value = learning.get(key)
+            for rate in value if isinstance(value, list) else [value]:
+                shape = rate.shape if isinstance(rate, Decay) else rate
+                if shape is not None and shape.target_factor < 1:
+                    text = f"rates are divided by tgtFactor: {shape.target_factor:g} makes this one rise"
+                    LayerReport(self.report, section, params).note(text, key)
 
     def _section_missing(self, section: Section, cls: type[Layer], params: CfgFile) -> None:
         near = nearest(section.name, set(params.sections) - set(self.layers.sections))
         hint = f"; did you mean its section [{near}]?" if near else ""
-        text = f"a {cls.type} layer needs a section [{section.name}] in {params.path}{hint}"
+        keys = ", ".join(key.name for key in _params(cls) if key.default is REQUIRED)
+        text = f"a layer of type '{cls.type}' needs a section [{section.name}] with {keys} in {params.path}{hint}"
         self.report.error(text, place=section.place, section=section.name)
 
     def _finish(self, layer: Layer, inputs: list[Node], section: Section) -> None:

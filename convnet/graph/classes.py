@@ -16,12 +16,16 @@ _BETWEEN = {"cost.logreg": "softmax", "cost.crossent": "softmax", "cost.bce": "n
 def output_layer(layers: CfgFile) -> Section | None:
     """The section of the fc layer whose outputs are the classes; None if there is no such one.
 
-    It lies below the softmax or the neuron that the only cost of the labels, or of the label matrix, reads.
+    It lies below the softmax or the neuron that the costs of the labels, or of the label matrix, read: all of them.
     """
     costs = [section for section in layers.sections.values() if _tells_classes(section, layers)]
-    if len(costs) != 1:
-        return None
-    between, found = _BETWEEN[_type(costs[0])], layers.sections.get(_inputs(costs[0])[-1])
+    found = [_layer_below(cost, layers) for cost in costs]
+    return found[0] if found and all(section is found[0] for section in found) else None
+
+
+def _layer_below(cost: Section, layers: CfgFile) -> Section | None:
+    """The section of the fc layer whose outputs a cost takes for classes; None if it reads something else."""
+    between, found = _BETWEEN[_type(cost)], layers.sections.get(_inputs(cost)[-1])
     if found is not None and _value(found, "type") == between:
         found = layers.sections.get(_inputs(found)[0])
     elif between == "softmax":
@@ -47,7 +51,7 @@ def with_classes(
     """
     section = output_layer(layers)
     if section is None or "outputs" not in section.entries:
-        wanted = "one cost.logreg over a softmax over an fc layer, or one cost of the label matrix over such a layer"
+        wanted = "one fc layer below all costs of classes (cost.logreg over a softmax, or costs of the label matrix)"
         report.error(f"{layers.path}: --classes: expected {wanted}, whose outputs it could set")
         return layers, params
     for name in [name for name, found in layers.sections.items() if _value(found, "type") == "cost.logreg"]:

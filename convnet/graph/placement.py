@@ -27,8 +27,11 @@ def place(layer: Layer, inputs: Sequence[Node], asked: list[int] | None, report:
         report.error(f"expected all input layers to have equal numbers of replicas, found {found}", "inputs")
         return None
     if below and len(below[0].gpus) % len(gpus):
-        report.error(f"expected a number of replicas that divides the {len(below[0].gpus)} of input '{below[0].name}', "
-                     f"found {len(gpus)}", "gpu")  # fmt: skip
+        name, replicas = below[0].name, len(below[0].gpus)
+        wanted = f"a number of replicas that divides the {replicas} of input '{name}'"
+        if replicas == 1:
+            wanted = f"one device, because input '{name}' has no replicas (give it gpu={_listed(gpus)}, too)"
+        report.error(f"expected {wanted}, found {len(gpus)}", "gpu")
         return None
     if below and layer.type == "pass" and len(below[0].gpus) != len(gpus):
         report.error(f"expected as many replicas as the inputs have, {len(below[0].gpus)}, found {len(gpus)}", "gpu")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from convnet.config.keys import Key
-from convnet.config.kinds import Bool
+from convnet.config.kinds import Bool, Choice
 from convnet.layers.base import Layer, LayerReport
 from convnet.layers.emitter import Emitter
 from convnet.shape import Maps, Shape
+
+CHANNELS = Key("channels", Choice("3"), "channels of the input: red, green and blue", default="3")
 
 
 class ColourLayer(Layer):
     """Reads and puts out three maps; has no gradient."""
 
     passes_gradient = False
+    keys: ClassVar[tuple[Key, ...]] = (CHANNELS,)
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -52,7 +55,7 @@ class RGBToLAB(ColourLayer):
     """
 
     type = "rgb2lab"
-    keys = (Key("center", Bool(), "take 50 from L, so that it goes from -50 to 50", default=False),)
+    keys = (CHANNELS, Key("center", Bool(), "take 50 from L, so that it goes from -50 to 50", default=False),)
 
     def fprop(self, plan: Emitter, *, training: bool) -> None:
         """One pass over the input."""

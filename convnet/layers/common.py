@@ -7,10 +7,11 @@ from convnet.config.kinds import Float, Int, ListOf, Names
 from convnet.layers.base import Layer
 from convnet.layers.neuron import NEURON
 
+MOST_DEVICES = 64  # of a run
 INPUTS = Key("inputs", Names(), "names of the layers below, which must come earlier in the file")
 GPU = Key(
     "gpu",
-    ListOf(Int(minimum=0)),
+    ListOf(Int(minimum=0, maximum=MOST_DEVICES - 1)),
     "on which of the devices the layer runs (0 is the first); several: a replica on each, for a part of the minibatch; "
     "default: where its first input runs",
     default=None,

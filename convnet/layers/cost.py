@@ -34,6 +34,11 @@ class CostLayer(Layer):
     children: Sequence[CostLayer] = ()
 
     @property
+    def shares(self) -> list[str]:
+        """The names of what `report` tells besides averages, and leaves out where it would be 0 / 0."""
+        return []
+
+    @property
     def coefficient(self) -> float:
         """The factor of the gradient (the printed cost is without it)."""
         return float(self.learning["coeff"])

@@ -141,6 +141,12 @@ class Detection(BinaryCrossEntropy):
         return ("cost", "error", *counts)
 
     @property
+    def shares(self) -> list[str]:
+        """Precision and recall of each class."""
+        classes = range(0 if self.children else self.input_shapes[1].features)
+        return [f"{name} {number}" for number in classes for name in ("precision", "recall")]
+
+    @property
     def maps(self) -> Maps | None:
         """As plain features: the order of the classes matters."""
         return None

@@ -102,7 +102,21 @@ class FilterLayer(WeightLayer):
                 "filterSize",
             )
             return None
-        return self._with_modules(maps, index, report)
+        return self._with_modules(maps, index, report) if self._windows_fit(maps, index, report) else None
+
+    def _windows_fit(self, maps: Maps, index: int, report: LayerReport) -> bool:
+        """Whether padding and stride are not so large that most windows would see nothing of the image."""
+        padding, size, stride = (self.values[key][index] for key in ("padding", "filterSize", "stride"))
+        small, large, problem = min(maps.y, maps.x), max(maps.y, maps.x), None
+        if padding > max(large, size):
+            wanted = f"at most {max(large, size)}, the larger of image and filterSize"
+            problem = "padding", f"expected {wanted}, found {padding}"
+        elif stride > small + 2 * padding and large + 2 * padding > size:
+            wanted = f"at most the image with its padding, {small + 2 * padding} pixels"
+            problem = "stride", f"expected {wanted}; found {stride}"
+        if problem:
+            report.error(problem[1], problem[0])
+        return problem is None
 
     def _connections_fit(self, index: int, channels: int, report: LayerReport) -> bool:
         """Whether the channels that each group sees are as many as `groups`, `randSparse` and the channels allow."""
@@ -130,8 +144,10 @@ class FilterLayer(WeightLayer):
         rows, columns = modules(maps.y, padding, size, stride), modules(maps.x, padding, size, stride)
         forced = values["modulesX"][index]
         if forced:
-            if maps.x > (forced - 1) * stride + size - padding:
-                problem = f"expected at least {columns}, so that the windows cover the image; found {forced}"
+            # The formula's own last window may see zeros only: 1x1 filters with stride 2 on an image of even side.
+            most = max(columns, (maps.x + 2 * padding - 1) // stride + 1)
+            problem = _modules_problem(maps.x > (forced - 1) * stride + size - padding, columns, forced, most)
+            if problem:
                 report.error(problem, "modulesX")
                 return None
             rows, columns = (forced if maps.y == maps.x else rows), forced
@@ -179,3 +195,12 @@ class FilterLayer(WeightLayer):
     def _unshared_biases(self) -> Matrix:
         """One bias for each output; (filters * modules, 1), the filter slowest."""
         return Matrix(self.shape.features, 1, maps=self.shape.maps)
+
+
+def _modules_problem(uncovered: bool, fewest: int, forced: int, most: int) -> str:
+    """What is wrong with so many windows along an axis; nothing if they cover the image and begin inside it."""
+    if uncovered:
+        return f"expected at least {fewest}, so that the windows cover the image; found {forced}"
+    if forced > most:
+        return f"expected at most {most}, so that the windows begin inside the image with its padding; found {forced}"
+    return ""

@@ -54,8 +54,11 @@ class Nailbed(SampleLayer):
     type = "nailbed"
     keys = (CHANNELS, Key("stride", Int(minimum=1), "distance of neighbouring samples in pixels"))
 
-    def _geometry(self, maps: Maps, report: LayerReport) -> SampleGeometry:
-        stride = self.values["stride"]
+    def _geometry(self, maps: Maps, report: LayerReport) -> SampleGeometry | None:
+        stride, most = self.values["stride"], max(maps.y, maps.x)
+        if stride > most:
+            report.error(f"expected at most the image's longer side, {most}, found {stride}", "stride")
+            return None
         rows, columns = (-(-side // stride) for side in (maps.y, maps.x))
         top, left = (maps.y - stride * (rows - 1)) // 2, (maps.x - stride * (columns - 1)) // 2
         return SampleGeometry(maps, top, left, stride, stride, rows, columns)

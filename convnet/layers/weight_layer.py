@@ -29,7 +29,7 @@ def parse_weight_source(text: str) -> list[tuple[str, int] | None]:
 
 
 def _source(item: str) -> tuple[str, int] | None:
-    match = re.fullmatch(r"([^\[\],]+?)(?:\[(\d+)\])?", item)
+    match = re.fullmatch(r"([^\[\],]+?)(?:\[(\d{1,6})\])?", item)
     if item and not match:
         raise ValueError(f"expected layer or layer[index], found '{item}'")
     return (match[1], int(match[2] or 0)) if match else None

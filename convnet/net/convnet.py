@@ -149,6 +149,10 @@ class ConvNet:
             for portion, tensor in plan.costs[layer.name].items()
             if parts[portion.part][1]
         ]
+        if not self.ahead:
+            # Also devices without costs: what their launches read may change from now on, and errors are told.
+            for device in self.devices:
+                device.finish()
 
         def wait() -> Costs:
             costs: Costs = {}

@@ -27,7 +27,7 @@ class Place:
         return self.node.gpus[self.replica]
 
     def below(self, node: Node) -> Place:
-        """The replica of an input layer that has the same part; of data layers, the part on this replica's device."""
+        """The replica of an input layer, other than data, that has the same part."""
         return Place(node, self.part % len(node.gpus), self.part)
 
 

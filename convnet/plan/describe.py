@@ -32,6 +32,7 @@ def describe_plan(graph: LayerGraph, mini: int, types: NumberTypes = FLOAT32) ->
     """
     where = layouts(graph)
     plan = build_plan(graph, where, mini=mini, seed=0, counter=Counter(), types=types)
+    used, received = sorted({gpu for node in graph.nodes for gpu in node.gpus}), _received(plan)
     return {
         "mini": mini,
         "parts": plan.parts,
@@ -40,7 +41,7 @@ def describe_plan(graph: LayerGraph, mini: int, types: NumberTypes = FLOAT32) ->
             "activations": sum(plan.arenas.values()),
             "weights": sum(weight_bytes(layout, types) for layout in where.values()),
         },
-        "devices": [_device(number, graph, where.get(number), plan) for number in range(graph.devices)],
+        "devices": [_device(number, graph, where.get(number), plan, received.get(number, {})) for number in used],
     }
 
 
@@ -52,7 +53,9 @@ def _step(step: Step, plan: Plan) -> dict[str, Any]:
     return {**described, "from": step.arguments[0].memory.device} if step.operation == COPY else described
 
 
-def _device(number: int, graph: LayerGraph, layout: ParameterLayout | None, plan: Plan) -> dict[str, Any]:
+def _device(
+    number: int, graph: LayerGraph, layout: ParameterLayout | None, plan: Plan, received: dict[int, dict[str, int]]
+) -> dict[str, Any]:
     return {
         "device": number,
         "layers": [node.name for node in graph.nodes if number in node.gpus],
@@ -61,20 +64,17 @@ def _device(number: int, graph: LayerGraph, layout: ParameterLayout | None, plan
             "activations": plan.arenas.get(number, 0),
             "weights": weight_bytes(layout, plan.types) if layout else 0,
         },
-        "received": [
-            {"from": other, "bytes": _received(plan, other, number)}
-            for other in range(graph.devices)
-            if _received(plan, other, number)
-        ],
+        "received": [{"from": sender, "bytes": sizes} for sender, sizes in sorted(received.items())],
     }
 
 
-def _received(plan: Plan, sender: int, receiver: int) -> dict[str, int]:
-    """The bytes that go from one device to another in a training minibatch: by the name of what is copied."""
-    found: dict[str, int] = {}
+def _received(plan: Plan) -> dict[int, dict[int, dict[str, int]]]:
+    """The bytes that each device gets from each other one in a training minibatch, by the name of what is copied."""
+    found: dict[int, dict[int, dict[str, int]]] = {}
     for step in plan.train:
-        if step.operation == COPY and (step.arguments[0].memory.device, step.device) == (sender, receiver):
+        if step.operation == COPY:
             source, cases = step.arguments[0], plan.cut(plan.mini)[step.part][1]
             size = math.prod(source.array_shape(cases)) * plan.types.of(source.memory).itemsize
-            found[source.memory.name] = found.get(source.memory.name, 0) + size
+            sizes = found.setdefault(step.device, {}).setdefault(source.memory.device, {})
+            sizes[source.memory.name] = sizes.get(source.memory.name, 0) + size
     return found

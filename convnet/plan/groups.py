@@ -13,25 +13,21 @@ from convnet.weights.parameter import Parameter
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters with replicas on the same devices that are updated at the same time, every `period` passes."""
+    """Parameters with replicas on the same devices that are updated together, every `period` passes, or never."""
 
     parameters: tuple[Parameter, ...]
     devices: tuple[int, ...]
     period: int
-
-    @property
-    def learns(self) -> bool:
-        """Whether there is anything to update."""
-        return any(parameter.learns for parameter in self.parameters)
+    learns: bool
 
 
 def groups_of(graph: LayerGraph, passes: Passes) -> list[Group]:
     """The groups of a net, each in the order of the layers."""
-    found: dict[tuple[tuple[int, ...], int], list[Parameter]] = {}
+    found: dict[tuple[tuple[int, ...], int, bool], list[Parameter]] = {}
     for parameter in graph.parameters:
         devices = graph[parameter.layer].gpus
         period = max(passes.period(len(devices)), parameter.update_period)
-        found.setdefault((devices, period), []).append(parameter)
+        found.setdefault((devices, period, parameter.learns), []).append(parameter)
     return [Group(tuple(parameters), *key) for key, parameters in found.items()]
 
 

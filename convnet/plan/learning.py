@@ -48,8 +48,7 @@ def update_steps(
                  "operands": flat("operands", device, begin, end) if types.rounded else None}  # fmt: skip
         yield Step(UPDATE, "", device, "update.momentum", flats, rates, every=every)
         for parameter in group.parameters:
-            if parameter.learns:
-                yield from _limits(parameter, device, blocks, types, every)
+            yield from _limits(parameter, device, blocks, types, every)
 
 
 def clear_steps(group: Group, layouts: Layouts, every: int) -> Iterator[Step]:

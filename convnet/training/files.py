@@ -9,6 +9,7 @@ from pathlib import Path
 import convnet
 from convnet.config.nearest import nearest
 from convnet.errors import ConvnetError
+from convnet.training.checkpoint import LAYERS, PARAMS, STATE, checkpoints
 
 _PACKAGE = Path(convnet.__file__).parent
 # Installed, the folders lie inside the package; in a source tree, beside it.
@@ -65,12 +66,21 @@ def _find(name: str, kind: str, what: str) -> Path:
                 return candidate
         # Last, so that a folder of a net's name, such as one with its data, does not hide the net.
         if path.is_dir():
-            raise ConvnetError(f"{name}: expected a {what}, found a directory")
+            raise ConvnetError(f"{name}: expected a {what}, found a {_folder_in_words(path, kind)}")
     except OSError as error:  # such as a name that is too long
         raise ConvnetError(f"{name}: the {what} cannot be read: {error.strerror}") from error
     near = nearest(path.stem, _names(include_folders(kind)))
     hint = f"did you mean '{near}'?" if near else f"nets that come with convnet: {', '.join(shipped(kind))}"
     raise ConvnetError(f"{name}: the {what} does not exist; {hint}")
+
+
+def _folder_in_words(path: Path, kind: str) -> str:
+    """A run or a checkpoint, with the file of this kind in it, or a directory."""
+    found = [path] if (path / STATE).is_file() else checkpoints(path)
+    if not found:
+        return "directory"
+    file = found[-1] / (LAYERS if kind == "layers-cfg" else PARAMS)
+    return f"{'checkpoint' if found[-1] == path else 'run'}; its file is {file}"
 
 
 def _candidates(path: Path, name: str, kind: str) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from convnet.config.report import Report
+from convnet.data import takes_path
 from convnet.data.provider import DataProvider
 from convnet.errors import ConvnetError
 from convnet.training.checkpoint import Checkpoint
@@ -27,9 +28,21 @@ def data_record(provider: DataProvider) -> dict[str, Any]:
 
 def without_old_data(options: Options, given: Options) -> Options:
     """Stored options, less those of the old data set if the command line gives other data."""
-    if "data" not in given:
+    if "data" not in given and not _needs_no_path(given):
         return options
-    return {name: value for name, value in options.items() if name not in _OF_ONE_DATA_SET}
+    left = {name: value for name, value in options.items() if name not in _OF_ONE_DATA_SET}
+    return without_old_path(left, given)
+
+
+def without_old_path(options: Options, given: Options) -> Options:
+    """Options less the path of data, if the command line names a data provider that takes none."""
+    if "data" in given or not _needs_no_path(given):
+        return options
+    return {name: value for name, value in options.items() if name != "data"}
+
+
+def _needs_no_path(given: Options) -> bool:
+    return given.get("data-provider") is not None and not takes_path(given["data-provider"])
 
 
 def fit_to_checkpoint(provider: DataProvider, checkpoint: Checkpoint, folder: Path, report: Report) -> None:

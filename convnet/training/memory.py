@@ -59,17 +59,20 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f}"
 
 
-def net_memory(graph: LayerGraph, mini: int, device: Device, workspace: int = 0, *, number: int = 0) -> NetMemory:
-    """What training a net takes of the memory of a device of this kind, the one that its `gpu` keys call `number`.
+def net_memory(
+    graph: LayerGraph, mini: int, device: Device, workspace: int = 0, *, numbers: Sequence[int] = (0,)
+) -> NetMemory:
+    """What training a net takes of the memory of a device of this kind.
 
-    workspace: bytes known to be needed for it.
+    workspace: bytes known to be needed for it. numbers: those that the net's `gpu` keys give the device.
     """
     where, types = layouts(graph), device.types(np.dtype(np.float32))
     plan = build_plan(graph, where, mini=mini, seed=0, counter=Counter(), types=types)
-    weights = weight_bytes(where[number], types) if number in where else 0
-    activations, inputs = plan.arenas.get(number, 0), _inputs(plan, device, number)
-    workspace = max(workspace, min((weights + activations + inputs) // 8, WORKSPACE))
-    return NetMemory(mini, weights, activations, inputs, workspace, _peak(plan, number))
+    weights = sum(weight_bytes(where[number], types) for number in numbers if number in where)
+    activations = sum(plan.arenas.get(number, 0) for number in numbers)
+    inputs = sum(_inputs(plan, device, number) for number in numbers)
+    workspace = max(workspace, min((weights + activations + inputs) // 8, len(numbers) * WORKSPACE))
+    return NetMemory(mini, weights, activations, inputs, workspace, _peak(plan, numbers))
 
 
 def _inputs(plan: Plan, device: Device, number: int) -> int:
@@ -81,8 +84,8 @@ def _inputs(plan: Plan, device: Device, number: int) -> int:
     )
 
 
-def _peak(plan: Plan, number: int) -> str:
-    own = [memory for memory in plan.memories if memory.device == number]
+def _peak(plan: Plan, numbers: Sequence[int]) -> str:
+    own = [memory for memory in plan.memories if memory.device in numbers]
     step = peak(own, plan.train, plan.most_cases, plan.types)
     return f"{step.phase} of layer '{step.layer}'" if step.layer else step.phase
 
@@ -93,16 +96,17 @@ def advice(largest: int) -> str:
 
 
 def largest_mini(
-    graph: LayerGraph, device: Device, room: int, *, below: int | None = None, workspace: int = 0, number: int = 0
-) -> int:
+    graph: LayerGraph, device: Device, room: int, *, below: int | None = None, workspace: int = 0,
+    numbers: Sequence[int] = (0,),
+) -> int:  # fmt: skip
     """The most cases of a minibatch with which a net takes no more than `room` bytes of a device; 0 if one takes more.
 
-    below: look for fewer cases than that only. number: as in `net_memory`.
+    below: look for fewer cases than that only. workspace, numbers: as in `net_memory`.
     """
     fits, exceeds = 0, below
     while exceeds is None or exceeds - fits > 1:
         tried = (fits + exceeds) // 2 if exceeds else max(1, 2 * fits)
-        if net_memory(graph, tried, device, workspace, number=number).needed <= room:
+        if net_memory(graph, tried, device, workspace, numbers=numbers).needed <= room:
             fits = tried
         else:
             exceeds = tried
@@ -115,10 +119,18 @@ def check_memory(graph: LayerGraph, mini: int, devices: Sequence[Device]) -> Non
     Raises:
         ConvnetError: if it cannot fit, with what it needs and the largest minibatch that fits.
     """
-    for number, device in enumerate(devices):
+    for name, (device, numbers) in _by_name(devices).items():
         free = device.free_memory()
-        if free is not None and net_memory(graph, mini, device, number=number).held > free:
-            raise too_large(graph, mini, devices, str(device))
+        if free is not None and net_memory(graph, mini, device, numbers=numbers).held > free:
+            raise too_large(graph, mini, devices, name)
+
+
+def _by_name(devices: Sequence[Device]) -> dict[str, tuple[Device, list[int]]]:
+    """The devices with the numbers that they have in the net's `gpu` keys; one GPU may stand for several."""
+    found: dict[str, tuple[Device, list[int]]] = {}
+    for number, device in enumerate(devices):
+        found.setdefault(str(device), (device, []))[1].append(number)
+    return found
 
 
 @contextmanager
@@ -141,10 +153,10 @@ def too_large(
 
     workspace: bytes that an operation asked for in vain, when the net had its own memory already.
     """
-    number, device = next((number, device) for number, device in enumerate(devices) if str(device) == full)
-    found = net_memory(graph, mini, device, workspace, number=number)
+    device, numbers = _by_name(devices)[full]
+    found = net_memory(graph, mini, device, workspace, numbers=numbers)
     free = (device.free_memory() or 0) + (found.held if workspace else 0)
-    largest = largest_mini(graph, device, free, below=mini, workspace=workspace, number=number)
+    largest = largest_mini(graph, device, free, below=mini, workspace=workspace, numbers=numbers)
     room = f"{megabytes(free)} MB are free for it"
     return ConvnetError(f"{device}: with --mini {mini} the net needs {found}; {room}; {advice(largest)}")
 
@@ -154,13 +166,13 @@ def describe_memory(graph: LayerGraph, mini: int, devices: Sequence[Device]) -> 
 
     `free` and `largest_mini` are None where a device does not tell.
     """
-    return [_describe_memory(graph, mini, device, number) for number, device in enumerate(devices)]
+    return [_describe_memory(graph, mini, device, numbers) for device, numbers in _by_name(devices).values()]
 
 
-def _describe_memory(graph: LayerGraph, mini: int, device: Device, number: int) -> dict[str, Any]:
+def _describe_memory(graph: LayerGraph, mini: int, device: Device, numbers: Sequence[int]) -> dict[str, Any]:
     free = device.free_memory()
     return {
         "device": str(device), "mini": mini, "free": free,
-        "needed": net_memory(graph, mini, device, number=number).needed,
-        "largest_mini": None if free is None else largest_mini(graph, device, free, number=number),
+        "needed": net_memory(graph, mini, device, numbers=numbers).needed,
+        "largest_mini": None if free is None else largest_mini(graph, device, free, numbers=numbers),
     }  # fmt: skip

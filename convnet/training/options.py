@@ -50,6 +50,14 @@ RUN = (
 TEST_RANGE = Key("test-range", IntRange(), "data batches to test on, like 6; default: all test batches", default=None)
 ALL = (*DATA, *NET, *RUN, TEST_RANGE)
 
+_CROPS = ("crop", "crop-border")
+
+# Options that say where to run and where to write, not what is computed.
+_ON_THE_COMMAND_LINE = {
+    name: f"belongs on the command line (--{name})"
+    for name in ("device", "gpu", "threads", "precision", "tune", "save-path", "checkpoint", "layers", "params")
+}
+
 Options = dict[str, Any]  # by name; what nobody set is absent
 
 
@@ -58,7 +66,7 @@ def read_train_section(params: CfgFile | None, layers: CfgFile, report: Report) 
     section = params.sections.get(TRAIN_SECTION) if params else None
     if section is None or TRAIN_SECTION in layers.sections:
         return {}
-    values = read_values(section, ALL, report=report)
+    values = read_values(section, ALL, report=report, misplaced=_ON_THE_COMMAND_LINE)
     given = {key.name for key in ALL for name in (key.name, *key.aliases) if name.lower() in section.entries}
     return {name: value for name, value in values.items() if name in given}
 
@@ -74,10 +82,17 @@ def train_section(params: CfgFile, layers: CfgFile) -> str:
 
 def merged(*sources: Mapping[str, Any]) -> Options:
     """All options: the defaults, then each source over those before it."""
-    options: Options = {key.name: key.default for key in ALL}
+    defaults: Options = {key.name: key.default for key in ALL}
+    options = defaults
     for source in sources:
-        options.update(source)
+        options = {**defaults, **laid_over(options, source)}
     return options
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Options:
+    """Both sources, of which `above` wins: of the two ways to crop, the one that it gives."""
+    void = [other for one, other in (_CROPS, _CROPS[::-1]) if one in above and other not in above]
+    return {**{name: value for name, value in below.items() if name not in void}, **above}
 
 
 def to_plain(options: Mapping[str, Any]) -> dict[str, Any]:

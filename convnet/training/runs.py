@@ -15,7 +15,7 @@ from convnet.net import ConvNet
 from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, newest
 from convnet.training.fitting import fit_to_checkpoint, note_changes, without_old_data
 from convnet.training.memory import check_memory, too_large
-from convnet.training.options import from_plain
+from convnet.training.options import from_plain, laid_over
 from convnet.training.session import Session, open_session, read_files, stored_files
 from convnet.training.surgery import NOTHING, Surgery, operate
 from convnet.training.trainer import Trainer
@@ -41,17 +41,21 @@ def new_run(
 
 
 def continued_run(
-    path: Path, params: str | None, given: Mapping[str, Any], device: DeviceOptions, surgery: Surgery = NOTHING
-) -> Trainer:
+    path: Path, params: str | None, given: Mapping[str, Any], device: DeviceOptions, surgery: Surgery = NOTHING,
+    save_path: Path | None = None,
+) -> Trainer:  # fmt: skip
     """A trainer that goes on from a checkpoint, or from the newest one of a run.
 
     From the newest checkpoint the run itself goes on; from an older one, from one outside a run, or with a changed net
-    (`surgery`), a new run begins beside it, so that nothing is overwritten.
+    (`surgery`), a new run begins beside it or below `save_path`, so that nothing is overwritten.
 
     Raises:
-        ConvnetError: if there is no checkpoint, or files, options or data do not fit it.
+        ConvnetError: if there is no checkpoint, files, options or data do not fit it, or `save_path` is given for a run
+            that goes on.
     """
     folder = newest(path)
+    if save_path is not None:
+        _check_elsewhere(folder, save_path, changed=surgery.asked)
     checkpoint, changes = operate(Checkpoint.load(folder), folder, surgery)
     session = reopened_session(checkpoint, folder, params, given, device)
     for change in changes:
@@ -63,7 +67,7 @@ def continued_run(
     net = open_net(session, device, initial=False)
     load_weights(net, checkpoint, folder)
     trainer = Trainer(session, net, folder.parent, state)
-    trainer.run = _run_from(folder, changed=surgery.asked)  # last: mistakes leave nothing behind
+    trainer.run = _run_from(folder, save_path, changed=surgery.asked)  # last: mistakes leave nothing behind
     if trainer.run != folder.parent:
         state.best = {}  # that checkpoint is not one of the new run's
     return trainer
@@ -80,20 +84,32 @@ def reopened_session(
     files = stored_files(checkpoint, folder, params)
     now = dict(given)
     files.options = without_old_data(files.options, now)
-    session = open_session(files, {**without_old_data(from_plain(checkpoint.given), now), **now}, device.number)
+    then = without_old_data(from_plain(checkpoint.given), now)
+    session = open_session(files, laid_over(then, now), device.number)
     fit_to_checkpoint(session.provider, checkpoint, folder, files.report)
     return session
 
 
-def _run_from(folder: Path, *, changed: bool) -> Path:
-    """The run that goes on from a checkpoint: its own, if it is the newest there and not changed, else a new one."""
-    present = checkpoints(folder.parent)
-    if present[-1:] == [folder] and not changed:
+def _goes_on(folder: Path, *, changed: bool) -> bool:
+    """Whether a checkpoint's own run goes on from it: if it is the newest there and not changed."""
+    return checkpoints(folder.parent)[-1:] == [folder] and not changed
+
+
+def _check_elsewhere(folder: Path, save_path: Path, *, changed: bool) -> None:
+    """Raises ConvnetError if what goes on from a checkpoint cannot lie below `save_path`."""
+    if _goes_on(folder, changed=changed):
+        raise ConvnetError(f"--save-path: a run that goes on stays in its folder, {folder.parent}")
+    _check_folder(save_path)
+
+
+def _run_from(folder: Path, save_path: Path | None, *, changed: bool) -> Path:
+    """The run that goes on from a checkpoint: its own, or a new one, beside it unless there is a `save_path`."""
+    if _goes_on(folder, changed=changed):
         return folder.parent
-    if folder not in present:
-        return run_folder(folder.parent, f"from-{folder.name}")
+    if folder not in checkpoints(folder.parent):
+        return run_folder(save_path or folder.parent, f"from-{folder.name}")
     run = folder.parent.resolve()
-    return run_folder(run.parent, f"{run.name.split('-from-')[0]}-from-{folder.name}")
+    return run_folder(save_path or run.parent, f"{run.name.split('-from-')[0]}-from-{folder.name}")
 
 
 def open_net(session: Session, device: DeviceOptions, *, initial: bool = True) -> ConvNet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convnet.config.reader import CfgFile, parse, read
@@ -18,14 +18,16 @@ from convnet.layers.cost import LogisticRegression
 from convnet.shape import Shape
 from convnet.training.checkpoint import LAYERS, PARAMS, Checkpoint
 from convnet.training.files import find_layers, find_params, include_folders
-from convnet.training.options import Options, from_plain, merged, read_train_section
+from convnet.training.fitting import without_old_path
+from convnet.training.options import Options, from_plain, laid_over, merged, read_train_section
 
 
 @dataclass
 class NetFiles:
     """The two files of a net, if it has a parameter file, and the options that this sets.
 
-    `stored`: they are a checkpoint's, which has the net's weights.
+    `stored`: they are a checkpoint's, which has the net's weights; `trained`: the number of classes it was trained on,
+    if the net has one layer that tells classes.
     """
 
     layers: CfgFile
@@ -33,6 +35,7 @@ class NetFiles:
     options: Options
     report: Report
     stored: bool = False
+    trained: int | None = None
 
     def check(self, options: Options, *, devices: int | None = None, functions: bool = False) -> None:
         """Check what can be checked before the data is known; shapes are only if something else is wrong too.
@@ -91,12 +94,18 @@ def stored_files(checkpoint: Checkpoint, folder: Path, params: str | None) -> Ne
     layers = parse(checkpoint.layers, str(folder / LAYERS), report)
     stored, given_then = from_plain(checkpoint.options), from_plain(checkpoint.given)
     if params is None:
-        return NetFiles(layers, parse(checkpoint.params, str(folder / PARAMS), report), stored, report, stored=True)
+        parameter_file = parse(checkpoint.params, str(folder / PARAMS), report)
+        return _of_trained(NetFiles(layers, parameter_file, stored, report), stored)
     path = find_params(params, folder / LAYERS)
     assert path is not None
     given = read(path, report, include_folders("params-cfg"))
     train = read_train_section(given, layers, report)
-    return NetFiles(layers, given, {**stored, **train, **given_then}, report, stored=True)
+    return _of_trained(NetFiles(layers, given, laid_over(laid_over(stored, train), given_then), report), stored)
+
+
+def _of_trained(files: NetFiles, stored: Options) -> NetFiles:
+    """Files as those of a checkpoint that keeps the `stored` options."""
+    return replace(files, stored=True, trained=stored.get("classes") or files.classes)
 
 
 def data_options(options: Options) -> ProviderOptions:
@@ -136,13 +145,26 @@ def open_session(files: NetFiles, given: Options, devices: int | None = None) ->
     if options["data"] is None and options["data-provider"] is None:
         describe_shapes(options)  # the sample has to fit something
     provider = open_provider(data_options(options))
-    if provider.sample and options["classes"] is None and files.classes not in (None, provider.num_classes):
+    if files.trained is not None:
+        _check_trained(files.trained, options["classes"], provider)
+    elif provider.sample and options["classes"] is None and files.classes not in (None, provider.num_classes):
         options = {**options, "classes": provider.num_classes}
     graph = files.graph(provider.matrix_shapes, options["classes"])
     for cost in graph.costs:
         if isinstance(cost, LogisticRegression):
             _check_classes(cost, graph, files.layers, provider.num_classes)
     return Session(files, options, provider, graph, given)
+
+
+def _check_trained(trained: int, asked: int | None, provider: DataProvider) -> None:
+    """Raises ConvnetError if a net is to have other classes than it was trained on."""
+    if asked not in (None, trained):
+        raise ConvnetError(f"--classes: the net was trained on {trained} classes, found {asked}")
+    has_matrix = len(provider.shapes) > 2  # of its own, which may tell other things than the label
+    if not has_matrix and provider.num_classes != trained:
+        raise ConvnetError(
+            f"{provider.description}: the net was trained on {trained} classes, this data has {provider.num_classes}"
+        )
 
 
 def _check_classes(cost: LogisticRegression, graph: LayerGraph, layers: CfgFile, classes: int) -> None:
@@ -175,4 +197,4 @@ def describe_shapes(options: Options, classes: int | None = None) -> list[Shape]
 
 def options_in_force(files: NetFiles, given: Options) -> Options:
     """Defaults, then the [train] section (or the checkpoint's options), then what the command line gave."""
-    return merged(files.options, given)
+    return merged(without_old_path(files.options, given), given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,25 +19,30 @@ from convnet.training.runs import load_weights, open_net, reopened_session
 
 @dataclass(frozen=True)
 class Tested:
-    """Averaged costs of a test, with what was tested and on what. words: the costs as they are printed."""
+    """Averaged costs of a test, with what was tested and on what.
+
+    words: the costs as they are printed. undefined: of each cost, the names of what would be 0 / 0.
+    """
 
     checkpoint: Path
     data: str
     cases: int
     costs: Costs
     words: str
+    undefined: Mapping[str, Sequence[str]]
 
     def summary(self) -> dict[str, Any]:
         """What `convnet test --json` prints.
 
         error, topk_error and cost are those of the first cost layer that counts errors, or of the first if none does;
-        costs holds all of them by layer.
+        costs holds all of them by layer, None for what is undefined.
         """
         counting = [metrics for metrics in self.costs.values() if "error" in metrics]
         metrics = (counting or list(self.costs.values()))[0]
+        costs = {name: {**held, **dict.fromkeys(self.undefined[name])} for name, held in self.costs.items()}
         return {
             "error": metrics.get("error"), "topk_error": metrics.get("topk_error"), "cost": metrics["cost"],
-            "cases": self.cases, "costs": self.costs, "checkpoint": str(self.checkpoint), "data": self.data,
+            "cases": self.cases, "costs": costs, "checkpoint": str(self.checkpoint), "data": self.data,
         }  # fmt: skip
 
 
@@ -66,4 +71,6 @@ def test_checkpoint(
             progress(totals.cases, total)
     costs = totals.averages()
     words = in_words(net.graph.costs, costs, provider.label_names)
-    return Tested(folder, provider.describe(), totals.cases, costs, words)
+    told = [layer for layer in net.graph.costs if layer.name in costs]
+    undefined = {layer.name: [name for name in layer.shares if name not in costs[layer.name]] for layer in told}
+    return Tested(folder, provider.describe(), totals.cases, costs, words, undefined)

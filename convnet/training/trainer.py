@@ -13,7 +13,7 @@ from typing import Any
 from convnet.errors import ConvnetError
 from convnet.net import ConvNet, Costs
 from convnet.training.batches import BatchManager, DataBatch, checked_range
-from convnet.training.checkpoint import Checkpoint, TrainingState, remove_old, remove_unfinished
+from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, remove_old, remove_unfinished
 from convnet.training.evaluate import Totals, begun, evaluate, minibatches, test_error
 from convnet.training.fitting import data_record
 from convnet.training.lock import locked
@@ -105,6 +105,8 @@ class Trainer:
             shuffle=options["shuffle"], epoch=state.epoch, batch_idx=state.batch_idx,
         )  # fmt: skip
         self.test_range = checked_range(options["test-range"], provider.test_batches, provider, "test-range")
+        if set(batch_range) & set(self.test_range):
+            session.files.report.note("test-range: some of its data batches are trained on, too; see train-range")
         self.stop = False
         net.minibatches = state.minibatches_done
         net.set_progress(self.progress)
@@ -126,11 +128,16 @@ class Trainer:
 
         Raises:
             ConvnetError: if another process trains this run, a cost becomes infinite or NaN, or a checkpoint cannot be
-                written.
+                written. A folder without any checkpoint is removed then.
         """
         with locked(self.run), need_told(self.net):
             remove_unfinished(self.run)
-            yield from self._train()
+            try:
+                yield from self._train()
+            except (ConvnetError, MemoryError, KeyboardInterrupt):
+                if not any(self.run.iterdir()):
+                    self.run.rmdir()
+                raise
 
     def _train(self) -> Iterator[Event]:
         while not self._stopped():
@@ -220,9 +227,10 @@ class Trainer:
     def _check_finite(self, costs: Costs, epoch: int, batchnum: int) -> None:
         for layer, metrics in costs.items():
             if not math.isfinite(metrics["cost"]):
+                left = "checkpoints already written are unharmed" if checkpoints(self.run) else "nothing was written"
                 raise ConvnetError(
                     f"the cost of layer '{layer}' became {metrics['cost']} in epoch {epoch}, batch {batchnum}: "
-                    "the rates may be too high; checkpoints already written are unharmed"
+                    f"the rates may be too high; {left}"
                 )
 
 

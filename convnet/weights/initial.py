@@ -40,6 +40,11 @@ def find_function(call: Call) -> Callable[..., object]:
     sys.path.insert(0, folder)
     try:
         function = getattr(importlib.import_module(call.module), call.function, None)
+    except ModuleNotFoundError as error:
+        if not f"{call.module}.".startswith(f"{error.name}."):  # another one, which the module imports
+            raise ValueError(f"importing '{call.module}' failed: {error!r}") from error
+        where = f"{call.module.replace('.', '/')}.py in the present folder ({folder}) or an installed module"
+        raise ValueError(f"expected {where}, found none") from error
     except (Exception, SystemExit) as error:
         raise ValueError(f"importing '{call.module}' failed: {error!r}") from error
     finally:
@@ -54,8 +59,8 @@ def from_function(call: Call, layer: str, index: int | None, shape: tuple[int, i
     """Initial weights for input `index` of a layer, or its biases if that is None, from the function of a key.
 
     Raises:
-        ValueError: there is no such function, it fails, or gives anything but float32 of this shape; the message does
-            not name layer or key.
+        ValueError: there is no such function, it fails, or gives anything but finite float32 of this shape; the message
+            does not name layer or key.
     """
     return _checked(call_function(call, layer, index, shape), shape)
 
@@ -84,4 +89,6 @@ def _checked(found: object, shape: tuple[int, int]) -> Array:
         raise ValueError(f"expected an array of float32, found {found.dtype}")
     if found.shape != shape:
         raise ValueError(f"expected an array of shape {shape}, found {found.shape}")
+    if not np.isfinite(found).all():
+        raise ValueError(f"expected finite numbers, found {found[~np.isfinite(found)][0]}")
     return found

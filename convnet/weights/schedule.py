@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from convnet.config.kinds import Custom, Float, Int, Kind, ListOf, unexpected
+from convnet.config.nearest import nearest
 from convnet.config.report import quoted
 
 
@@ -184,6 +185,11 @@ def parse_schedule(text: str) -> ParameterSchedule:
         try:
             return ParameterSchedule("const", _RATE.parse(text))
         except ValueError:
+            if match and kind:
+                near = nearest(kind, _NEEDED)
+                hint = f"; did you mean '{near}'?" if near else ""
+                known = f"one of the schedules {', '.join(_NEEDED)}"
+                raise ValueError(f"expected {known}, found {quoted(text)}{hint}") from None
             raise unexpected(SCHEDULE_TEXT, text) from None
     given = _arguments(_BETWEEN.split(match[2]), text)
     return _checked(kind, _fields(kind, given, _NEEDED[kind], _OPTIONAL.get(kind, ()), text), text)
@@ -233,9 +239,22 @@ def _fields(
     names = {name.lower(): name for name in (*needed, *optional)}
     if not {name.lower() for name in needed} <= given.keys() <= names.keys():
         rest = f", and if you like {', '.join(optional)}" if optional else ""
-        raise unexpected(f"{kind}[{';'.join(f'{name}=...' for name in needed)}]{rest}", text)
+        wanted = f"{kind}[{';'.join(f'{name}=...' for name in needed)}]{rest}"
+        raise ValueError(f"expected {wanted}, found {_unknown(given, names)}{quoted(text)}{_near(given, names)}")
     values = {names[name]: _value(names[name], value, text) for name, value in given.items()}
     return {_FIELDS[name]: value for name, value in values.items() if name in _FIELDS}
+
+
+def _unknown(given: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """The first argument that has no such name, to go before the schedule in a message."""
+    return next((f"{quoted(name)} in " for name in given if name and name not in names), "")
+
+
+def _near(given: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """What was probably meant by that argument, to end the message with."""
+    missing = [name for lower, name in names.items() if lower not in given]
+    near = next((nearest(name, missing) for name in given if name and name not in names), None)
+    return f"; did you mean '{near}'?" if near else ""
 
 
 def _value(name: str, value: str, text: str) -> Any:

@@ -45,7 +45,8 @@ class DeviceWeights:
 class WeightStore:
     """The weights of a net on all its devices, which are of one kind. `layouts`: what each of them has.
 
-    Replicas hold the same weights, increments and gradients between two minibatches.
+    Between two minibatches replicas hold the same weights and increments, and the same gradients unless these are
+    summed up over several.
     """
 
     def __init__(self, layouts: Mapping[int, ParameterLayout], devices: Mapping[int, Device], dtype: Any) -> None:

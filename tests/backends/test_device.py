@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convnet.backends import DeviceOptions, open_devices
 from convnet.backends.cpu.device import CpuDevice
+from convnet.errors import ConvnetError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,3 +71,19 @@ def test_an_error_in_a_worker_surfaces():
 
     with pytest.raises(ZeroDivisionError):
         CpuDevice(threads=2).parallel(kernel, 2)()
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (DeviceOptions("cpu", gpus=(0,)), r"^--gpu: expected 2 devices, as many as the net runs on, found 1$"),
+    (DeviceOptions("cuda:1"), r"^--device cuda:1 names one GPU; several are named by --device cuda --gpu 0,1,\.\.\.$"),
+    (DeviceOptions("cpu", precision="bf16"), r"^--precision: the CPU computes in fp32, found 'bf16'$"),
+])  # fmt: skip
+def test_devices_that_cannot_be_had(options, message):
+    with pytest.raises(ConvnetError, match=message):
+        open_devices(options, 2)
+
+
+@pytest.mark.parametrize(("threads", "number", "share"), [(8, 3, 2), (2, 4, 1), (5, 2, 2)])
+def test_devices_that_stand_for_several_share_the_threads(threads, number, share):
+    devices = open_devices(DeviceOptions("cpu", threads=threads), number)
+    assert [(str(device), device.threads) for device in devices] == [(f"cpu:{i}", share) for i in range(number)]

@@ -96,3 +96,23 @@ def test_layers_names_what_other_dialects_call_a_type() -> None:
     assert "also called" not in convnet("layers", "cost.dce").stdout
     assert "may stand in the layer file, too" in text
     assert "side of the window; also called sizeX" in convnet("layers", "rnorm").stdout
+
+
+def test_layers_shows_a_types_own_keys_before_those_of_many_types() -> None:
+    lines = convnet("layers", "pool").stdout.splitlines()
+    keys = [line.split(":")[0].strip() for line in lines if line.startswith("  ") and not line.startswith("   ")]
+    assert keys[:10] == [
+        "pool", "channels", "sizeX", "stride", "start", "outputsX", "sum", "inputs", "gpu", "neuron",
+    ]  # fmt: skip
+
+
+def test_train_says_which_parameter_file_it_took_and_counts_one_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind, name in (("layers-cfg", "layers-my.cfg"), ("params-cfg", "layer-params-my.cfg")):
+        Path(name).write_text((ROOT / kind / "digits.cfg").read_text())
+    data = ("--data-provider", "dummy-1x8x8-10", "--train-range", "1", "--epochs", "1")
+    lines = convnet("train", "--layers", "layers-my.cfg", *data).stdout.splitlines()
+    assert any(line.startswith("net:  layers-my.cfg with layer-params-my.cfg, ") for line in lines)
+    assert any(line.startswith("run:  ") and line.endswith(", 1 epoch of 1 data batch") for line in lines)

@@ -124,6 +124,8 @@ def test_train(name, small):
         (["--data", "data.npz", "--data-provider", "cifer"], "data provider: expected one of cifar, "),
         (["--data", "data.npz", "--data-provider", "idx"], "data.npz"),
         (["--data", "data.npz", "--data-provider", "sample"], "data provider sample: expected no path, found data.npz"),
+        (["--data", "data.npz", "--scalar-mean", "1e300"], "scalar mean: expected a number of at most 1e+30 in size"),
+        (["--data", "data.npz", "--noise", "1e300"], "noise: expected a number of at most 1e+30 in size, found 1e+300"),
         (["--data-provider", "cifar"], "data provider cifar: expected the path of its data (--data)"),
         (["--data-provider", "dummy-3x8x8"], "data provider: expected dummy-<channels>x<y>x<x>-<classes>"),
         (["--data", "data.npz", "--image-size", "9"], "data provider npz takes no image size"),
@@ -145,7 +147,7 @@ def test_classes_without_a_layer_to_set_them_in(small):
     Path("small.cfg").write_text(LAYERS.partition("[labels]")[0] + "[cost]\ntype=cost.sum2\ninputs=data\n")
     result = convnet("train", *NET, "--data-provider", "dummy-3x8x8-3", "--classes", "3", code=2)
     assert result.stderr.startswith(
-        "convnet: small.cfg: --classes: expected one cost.logreg over a softmax over an fc layer"
+        "convnet: small.cfg: --classes: expected one fc layer below all costs of classes"
     )
 
 
@@ -155,6 +157,52 @@ def test_test_on_data_that_does_not_fit(small):
     before = sorted(small.rglob("*"))
     for data, message in (("nowhere", "nowhere: expected data"), ("small.cfg", "small.cfg: expected a folder")):
         assert convnet("test", "--checkpoint", run, "--data", data, code=2).stderr.startswith(f"convnet: {message}")
+    for command in (["test"], ["train", "--epochs", "2"], ["features", "--layer", "fc", "--out", "features"]):
+        result = convnet(*command, "--checkpoint", run, "--data-provider", "dummy-3x8x8-5", code=2)
+        assert result.stderr == "convnet: random numbers: the net was trained on 3 classes, this data has 5\n"
+    result = convnet("train", "--checkpoint", run, "--classes", "5", "--epochs", "2", code=2)
+    assert result.stderr == "convnet: --classes: the net was trained on 3 classes, found 5\n"
     result = convnet("test", "--checkpoint", run, "--crop", "5", code=2)
     assert "expected data of 3x8x8 and 1, which the net was trained on, found 3x5x5 and 1" in result.stderr
     assert sorted(small.rglob("*")) == before
+
+
+@pytest.mark.parametrize("provider", ["dummy-3x8x8-3", "sample"])
+def test_built_in_data_instead_of_the_data_of_a_run(provider, small):
+    convnet("train", *NET, "--data", "data.npz", "--epochs", "1")
+    (run,) = Path("runs").iterdir()
+    wrong = ["the net was trained on 3 classes, this data has 8"] if provider == "sample" else []
+    code = 2 if wrong else 0
+    shared = ("--checkpoint", run, "--data-provider", provider, "--input", "3x8x8")
+    result = convnet("test", *shared, code=code)
+    assert all(text in result.stderr for text in wrong)
+    assert wrong or result.stdout.startswith("data: random numbers: ")
+    result = convnet("train", *shared, "--epochs", "2", code=code)
+    assert all(text in result.stderr for text in wrong)
+    # The run has the other data now: neither the path nor its batch size has come back.
+    assert wrong or convnet("test", "--checkpoint", run).stdout.startswith("data: random numbers: 128 training")
+
+
+def test_built_in_data_instead_of_that_of_a_train_section(small):
+    Path("rates.cfg").write_text(Path("rates.cfg").read_text().replace("[train]\n", "[train]\ndata=data.npz\n"))
+    output = convnet("train", *NET, "--data-provider", "dummy-3x8x8-3", "--epochs", "1").stdout
+    assert output.startswith("data: random numbers: ")
+
+
+@pytest.mark.parametrize("command", [["train", "--epochs", "1"], ["check-grads"]])
+@pytest.mark.parametrize("mini", [10**15, 10**17])
+def test_minibatches_beyond_any_memory(command, mini, small):
+    result = convnet(*command, *NET, "--input", "3x8x8", "--classes", "3", "--mini", mini, *DUMMY[command[0]], code=2)
+    assert result.stderr.startswith("convnet: the net or its data does not fit into memory: ")
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("command", [["test"], ["features", "--layer", "fc", "--out", "features"]])
+def test_minibatches_beyond_any_memory_of_a_trained_net(command, small):
+    convnet("train", *NET, "--data", "data.npz", "--epochs", "1")
+    (run,) = Path("runs").iterdir()
+    result = convnet(*command, "--checkpoint", run, "--mini", 10**15, code=2)
+    assert result.stderr.startswith("convnet: the net or its data does not fit into memory: ")
+
+
+DUMMY = {"train": ["--data-provider", "dummy-3x8x8-3"], "check-grads": []}

@@ -77,6 +77,30 @@ def test_children_are_told_with_their_parent(written):
     assert list(found["costs"]) == ["both"]
 
 
+BOTH = LAYERS + "[lm]\ntype=data\ndataIdx=2\n[other]\ntype=cost.crossent\ninputs=lm,probs\n"
+
+
+def test_two_costs_of_one_softmax(written):
+    written(BOTH)
+    for classes, given in ((3, ()), (3, ("--classes", "3")), (5, ("--classes", "5"))):
+        text = convnet("describe", *NET, "--input", "3x8x8", *given).stdout
+        assert re.search(rf"lm +data +{classes}\n", text)
+        agree = convnet("check-grads", *NET, "--input", "3x8x8", *given).stdout
+        assert re.search(r"\nall \d gradients agree\n", agree)
+        data = ("--data-provider", f"dummy-3x8x8-{classes}")
+        assert "saved" in convnet("train", *NET, *data, *given, "--epochs", "1").stdout
+
+
+def test_what_is_undefined_is_null(written):
+    """The biases see to it that no class is declared: of no class is there a precision."""
+    still = WITHOUT_TOPK.replace("epsW=0.05", "epsW=0").replace("epsB=0.1", "epsB=0")
+    written(CHANCES.replace("KIND", "dce").replace("neuron=logistic", "initB=-50\nneuron=logistic"), still)
+    convnet("train", *NET, *DATA, "--epochs", "1")
+    found = json.loads(convnet("test", "-f", only_run(), "--json").stdout)["costs"]["found"]
+    assert [found[f"precision {number}"] for number in range(3)] == [None] * 3
+    assert [found[f"recall {number}"] for number in range(3)] == [0] * 3
+
+
 def test_the_matrix_without_a_number_of_classes(written):
     written(CHANCES.replace("KIND", "bce").replace("[fc]\ntype=fc", "[fc]\ntype=local"))
     wrong = convnet("describe", *NET, "--input", "3x8x8", code=2).stderr

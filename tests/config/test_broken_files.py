@@ -201,11 +201,16 @@ FILES = {
     ),
     "empty parameter file": (
         WHOLE_LAYERS, b"", "--layers l.cfg --params p.cfg",
-        ["l.cfg:10: [fc] a fc layer needs a section [fc] in p.cfg"],
+        ["l.cfg:10: [fc] a layer of type 'fc' needs a section [fc] with epsW, epsB, momW, momB in p.cfg"],
     ),
     "the files swapped": (
         WHOLE_PARAMS.partition(b"[conv2]")[0], WHOLE_LAYERS, "--layers l.cfg --params p.cfg",
-        ["l.cfg:1: [conv] type: expected a layer type, but the key is missing"],
+        ["l.cfg:1: [conv] type: expected a layer type, but the key is missing",
+         "p.cfg: expected a parameter file; this looks like a layer file: [data] has type=data"],
+    ),
+    "the layer file twice": (
+        WHOLE_LAYERS, WHOLE_LAYERS, "--layers l.cfg --params p.cfg",
+        ["p.cfg: expected a parameter file; this looks like a layer file: [data] has type=data"],
     ),
     "bytes of an image": (
         b"\x89PNG\r\n\x1a\n\0\0\0", WHOLE_PARAMS, "--layers l.cfg --params p.cfg",

@@ -108,6 +108,15 @@ def test_a_file_without_any_of_this_keeps_its_text() -> None:
     assert values(cfg) == {"s": {"k": "a$b"}}
 
 
+def test_an_included_file_without_anything_in_it_is_noted() -> None:
+    write(net="include=a\ninclude=b\n[s]\nk=${v}\n", a="# nothing\n\n", b="v=1\n")
+    report = Report()
+    read("net.cfg", report)
+    assert (report.errors, [str(note) for note in report.notes]) == (
+        [], ["net.cfg:1: include: a.cfg has neither a [section] nor a definition"],
+    )  # fmt: skip
+
+
 MISTAKES = {
     "unknown value": (
         {"net": "width=3\n[s]\nk=${width}\nj=1\n  ${widht}\n"},
@@ -120,12 +129,26 @@ MISTAKES = {
     ),
     "misspelt override": (
         {"net": "include=a\nwidht=4\n", "a": "width=3\n[s]\nk=${width}\n"},
-        ["net.cfg:2: widht: no value has '${widht}'; did you mean 'width'?"],
+        ["net.cfg:2: widht: is defined, but no value uses '${widht}'; did you mean 'width'?"],
     ),
-    "value that nothing has": ({"net": "a=1\nb=2\n[s]\nk=2\n"}, ["net.cfg:1: expected a [section] first, found 'a=1'"]),
+    "definition that nothing uses": (
+        {"net": "n=3\n[s]\nk=2\n"}, ["net.cfg:1: n: is defined, but no value uses '${n}'"],
+    ),
+    "definitions that nothing uses": (
+        {"net": "a=1\nb=2\n[s]\nk=2\n"},
+        ["net.cfg:1: expected a [section] first, or a value with '${a}'; found 'a=1'"],
+    ),
+    "definitions beside a reference without an end": (
+        {"net": "n=3\nm=4\n[s]\nk=${n\n"},
+        ["net.cfg:4: [s] k: expected '${name}', or '$${' for the text '${', found '${n'"],
+    ),
+    "definition of a reference without an end": (
+        {"net": "n=3\n[s]\nk=${n\n"},
+        ["net.cfg:3: [s] k: expected '${name}', or '$${' for the text '${', found '${n'"],
+    ),
     "values that nothing has": (
         {"net": "a=1\nb=2\ninclude=d\n", "d": "e=2\n[s]\nk=2\n"},
-        ["net.cfg:1: a: no value has '${a}'", "net.cfg:2: b: no value has '${b}'"],
+        ["net.cfg:1: a: is defined, but no value uses '${a}'", "net.cfg:2: b: is defined, but no value uses '${b}'"],
     ),
     "value twice": ({"net": "a=1\nA=2\n[s]\nk=${a}\n"}, ["net.cfg:2: A: given before, in line 1"]),
     "value of itself": (

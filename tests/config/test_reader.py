@@ -168,7 +168,8 @@ def test_one_mistake_gives_one_error(text: str) -> None:
 
 
 def test_text_before_the_first_section_is_reported_once() -> None:
-    assert errors_of("; comment\nk=1\n  2\nk=3\n\n[s]\nk=5") == ["a.cfg:2: expected a [section] first, found 'k=1'"]
+    (error,) = errors_of("; comment\nk=1\n  2\nk=3\n\n[s]\nk=5")
+    assert error == "a.cfg:2: expected a [section] first, or a value with '${k}'; found 'k=1'"
 
 
 def test_reading_goes_on_after_mistakes() -> None:

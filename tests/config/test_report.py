@@ -52,6 +52,21 @@ def test_nothing_is_reported_twice() -> None:
     assert report.errors[0] == Problem(HERE, "s", "k", "same")
 
 
+def test_the_same_note_of_a_key_in_several_sections_of_a_file_is_one() -> None:
+    report = Report()
+    found = [("a", "sumWidth"), ("b", "sumwidth"), ("b", "partialSum"), ("c", "sumWidth")]
+    for line, (section, key) in enumerate(found, start=1):
+        report.note("no effect", place=Place("l.cfg", line), section=section, key=key)
+    report.note("no effect", place=Place("p.cfg", 1), section="a", key="sumWidth")
+    report.note("another", place=Place("l.cfg", 9), section="d", key="sumWidth")
+    assert [str(note) for note in report.notes] == [
+        "l.cfg:1: [a, b, c] sumWidth: no effect",
+        "l.cfg:3: [b] partialSum: no effect",
+        "p.cfg:1: [a] sumWidth: no effect",
+        "l.cfg:9: [d] sumWidth: another",
+    ]
+
+
 def test_notes_stop_nothing() -> None:
     report = Report()
     report.note("good to know", place=HERE, section="s", key="k")

@@ -39,7 +39,10 @@ def test_outputs_follow_and_guesses_stay_possible(classes, guesses):
     ("[y]\ntype=neuron\ninputs=fc\nneuron=logistic\n[x]\ntype=cost.dce\ninputs=matrix,y\n", True),
     ("[x]\ntype=cost.bce\ninputs=labels,fc\n", False),
     ("[x]\ntype=cost.bce\ninputs=labels,fc\n" + COST, True),
-    ("[x]\ntype=cost.bce\ninputs=matrix,fc\n" + COST, False),
+    ("[x]\ntype=cost.bce\ninputs=matrix,fc\n" + COST, True),
+    ("[x]\ntype=cost.crossent\ninputs=matrix,probs\n" + COST, True),
+    ("[fc2]\ntype=fc\ninputs=data\noutputs=9\n[x]\ntype=cost.bce\ninputs=matrix,fc2\n" + COST, False),
+    ("[x]\ntype=cost.bce\ninputs=matrix,data\n" + COST, False),
     ("[x]\ntype=cost.sum2\ninputs=probs\n", False),
 ])  # fmt: skip
 def test_costs_of_the_label_matrix(cost, found):
@@ -49,9 +52,16 @@ def test_costs_of_the_label_matrix(cost, found):
 
 
 def test_a_net_without_one_such_layer():
-    two = NET + COST + COST.replace("logprob", "other")
-    with pytest.raises(Exception, match=r"layers\.cfg: --classes: expected one cost\.logreg over a softmax over an fc"):
-        changed(3, two)
+    second = NET.partition("[fc]")[2].replace("inputs=fc", "inputs=fc2").replace("[probs]", "[probs2]")
+    two = NET + COST + "[fc2]" + second + "[other]\ntype=cost.logreg\ninputs=labels,probs2\n"
+    with pytest.raises(Exception, match=r"layers\.cfg: --classes: expected one fc layer below all costs of classes"):
+        changed(3, two, PARAMS + f"[fc2]\n{RATES}")
+
+
+def test_two_costs_over_one_softmax():
+    graph = changed(3, NET + COST + COST.replace("logprob", "other"), PARAMS + "[other]\ntopk=4\n")
+    assert graph["fc"].layer.shape.features == 3
+    assert graph["logprob"].layer.learning["topk"] == graph["other"].layer.learning["topk"] == 3
 
 
 def test_which_layer_it_is():

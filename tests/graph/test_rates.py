@@ -75,7 +75,7 @@ def test_what_has_no_meaning_is_named():
      "'exp[tgtFactor=9,noiseStdev=0.1]'"),
     ("schedW=exp[base=1;tgtFactor=9]", {},
      "params.cfg:6: [fc] schedW: expected exp[tgtFactor=...], and if you like noiseStdev, found "
-     "'exp[base=1;tgtFactor=9]'"),
+     "'base' in 'exp[base=1;tgtFactor=9]'"),
     ("updatePeriod=-1", {}, "params.cfg:6: [fc] updatePeriod: expected an integer of at least 0, found '-1'"),
     ("nesterov=perhaps", {}, "params.cfg:6: [fc] nesterov: expected true or false, found 'perhaps'"),
 ])  # fmt: skip
@@ -83,6 +83,15 @@ def test_mistakes(lines, eps, error):
     with pytest.raises(ConfigError) as caught:
         built(lines, **eps)
     assert str(caught.value) == error
+
+
+def test_rates_that_rise_are_noted():
+    _, notes = built("schedB=exp[tgtFactor=0.5]", epsw="step[base=1;tgtFactor=0.1;epochs=2]")
+    assert notes == [
+        "params.cfg:2: [fc] epsW: rates are divided by tgtFactor: 0.1 makes this one rise",
+        "params.cfg:6: [fc] schedB: rates are divided by tgtFactor: 0.5 makes this one rise",
+    ]
+    assert built("", epsw="exp[base=1;tgtFactor=1]")[1] == []
 
 
 def test_nesterov_and_update_period_are_those_of_weights_and_biases():

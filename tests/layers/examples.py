@@ -96,7 +96,7 @@ EXAMPLES = {
     "resize": ("resize", "inputs=data\nchannels=3\nscale=1.3\n", ""),
     "rscale": ("rscale", "inputs=data\nchannels=3\nmaxScale=1.7\ntgtSize=3\n", ""),
     "rscale to the smallest size": ("rscale", "inputs=data\nchannels=3\nmaxScale=1.2\nneuron=relu\n", ""),
-    "rgb2yuv": ("rgb2yuv", "inputs=data\n", ""),
+    "rgb2yuv": ("rgb2yuv", "inputs=data\nchannels=3\n", ""),
     "rgb2lab": ("rgb2lab", "inputs=data\ncenter=true\nneuron=linear[0.01,0]\n", ""),
     "bnorm": ("bnorm", "inputs=base\neps=0.2\nmomentum=0.7\nneuron=tanh[1.2,0.8]\n", RATES),
     "bnorm of features": ("bnorm", "inputs=tail\neps=0.5\nneuron=abs\n", RATES),

@@ -7,6 +7,7 @@ import pytest
 
 from convnet.ops.sample import SampleGeometry
 from convnet.shape import Maps
+from tests.layers.examples import RATES
 from tests.net.nets import graph_of
 
 NET = """[data]
@@ -54,6 +55,8 @@ def emitted(layer, *, training):
 def test_nails_are_as_central_as_they_can_be():
     """As many samples as fit, with as many pixels before the first as behind the last, or one more."""
     for image, stride in itertools.product(range(1, 13), range(1, 6)):
+        if stride > image + 1:
+            continue
         g = layer_of(f"nailbed\nstride={stride}", image, image + 1).geometry
         assert g == SampleGeometry(Maps(2, image, image + 1), g.start_y, g.start_x, stride, stride,
                                    math.ceil(image / stride), math.ceil((image + 1) / stride))  # fmt: skip
@@ -88,3 +91,11 @@ def test_rscale_draws_in_training_and_resizes_in_testing(size, side):
     arguments = ("input as 2x9x11", "output")
     assert emitted(layer, training=True) == [("resize.random_crop", arguments, {"seed": 7})]
     assert emitted(layer, training=False) == [("resize.fprop", arguments, {"scale": 1.7})]
+
+
+def test_windows_that_the_formula_of_the_originals_puts_beside_the_image_are_kept():
+    """1x1 filters: with stride 2 on an even side the last window is outside, with padding the first ones are."""
+    for lines, windows in (("stride=2", 5), ("stride=2\nmodulesX=5", 5), ("padding=1", 10), ("stride=8", 2)):
+        section = f"conv\nfilters=1\nfilterSize=1\n{lines}"
+        graph = graph_of(NET.format(section=section), f"[x]\n{RATES}", image=(2, 8, 8))
+        assert graph["x"].layer.shape.maps == Maps(1, windows, windows)

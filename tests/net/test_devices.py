@@ -7,12 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
+from convnet import ops
 from convnet.backends import DeviceOptions, open_devices
 from convnet.errors import ConvnetError
 from convnet.net import ConvNet
 from convnet.net.gradient_check import check_gradients
-from convnet.plan.step import COPY
+from convnet.plan.step import COPY, SUM
 from convnet.shape import Shape
+from convnet.weights.schedule import Progress
 from tests.net.nets import DATA, graph_of
 
 SLOW = "epsW=0.01\nepsB=0.02\nmomW=0.9\nmomB=0.8\nwc=0.01\n"
@@ -420,9 +422,10 @@ def test_gradients(layers, params, shapes):
     assert max(check.error for check in checks) < 1e-6
 
 
-def test_an_error_on_one_device_is_told(monkeypatch):
-    """And the others do not wait for it for ever."""
-    from convnet.ops.matmul import cpu
+@pytest.mark.parametrize(("operation", "function"), [("matmul", "bprop_acts"), ("update", "momentum")])
+def test_an_error_on_one_device_is_told(operation, function, monkeypatch):
+    """And the others do not wait for it for ever; also if it is the last thing that the device does."""
+    cpu = ops.load(operation, "cpu")
 
     def broken(*_arguments, **_parameters):
         def launch():
@@ -430,10 +433,59 @@ def test_an_error_on_one_device_is_told(monkeypatch):
 
         return launch
 
-    monkeypatch.setattr(cpu, "bprop_acts", broken)
+    monkeypatch.setattr(cpu, function, broken)
     net = ConvNet(graph_of(TOWERS, TOWERS_PARAMS, image=(3, 7, 5)), on_cpu(2), mini=8)
     with pytest.raises(ConvnetError, match="on fire"):
         net.train_minibatch(minibatches()[0])
+
+
+SLOW_BELOW = f"""{DATA}
+[conv1]
+type=conv
+inputs=data
+channels=3
+filters=32
+filterSize=5
+padding=2
+initW=0.1
+neuron=relu
+[drop]
+type=dropout
+inputs=conv1
+[conv2]
+type=conv
+inputs=drop
+channels=32
+filters=32
+filterSize=5
+padding=2
+initW=0.05
+[fc2]
+type=fc
+inputs=conv2
+outputs=4
+initW=0.05
+gpu=1
+{COST}"""
+
+
+def test_what_changes_between_minibatches_changes_for_all_devices_at_once():
+    """The first device has no cost to wait for, and is still busy with bprop when the second one is done.
+
+    What counts the draws of dropout and the rates must not change for it until it is done.
+    """
+    rates = "epsW=linear[base=0.01;tgtFactor=1000]\nepsB=0\nmomW=0.9\nmomB=0\n"
+    params = f"[conv1]\n{rates}[conv2]\n{rates}[fc2]\n{rates}[drop]\nkeep=0.5\n"
+    nets = []
+    for layers, number in ((SLOW_BELOW, 2), (SLOW_BELOW.replace("gpu=1\n", ""), 1)):
+        net = ConvNet(graph_of(layers, params, image=(3, 16, 16)), on_cpu(number), mini=16, seed=3)
+        random, costs = np.random.default_rng(0), []
+        for step in range(4):
+            net.set_progress(Progress(step / 4))
+            data = [random.standard_normal((16, 16, 16, 3)), random.integers(0, 4, (16, 1))]
+            costs.append(net.train_minibatch([values.astype(np.float32) for values in data])["logprob"]["cost"])
+        nets.append((net, costs))
+    assert_equal_nets(*nets, 1e-6)
 
 
 NORMALIZED = f"""{DATA}
@@ -474,3 +526,14 @@ def test_replicas_normalize_by_themselves_and_test_alike():
     for name in ("norm.mean", "norm.variance"):
         np.testing.assert_allclose(halves.state()[name], first.state()[name], rtol=1e-6)
         assert not np.allclose(halves.state()[name], second.state()[name], rtol=1e-3)
+
+
+def test_what_does_not_learn_is_not_sent():
+    def sent(params):
+        layers = NORMALIZED.replace("GPUS", "0,1")
+        net = ConvNet(graph_of(layers, params, image=(3, 7, 5)), on_cpu(2), mini=8)
+        copies = [step for step in net.bound.plan.train if step.operation == COPY and step.phase == SUM]
+        return sum(step.arguments[0].memory.numbers for step in copies)
+
+    params = f"[conv1]\n{RATES}[norm]\n{RATES}[fc2]\nepsW=0\nepsB=0\nmomW=0\nmomB=0\n[logprob]\n"
+    assert sent(params) == 2 * sum(-(-size // 16) * 16 for size in (27 * 6, 6, 6)) + 2 * 6

@@ -165,9 +165,9 @@ def test_parse(text: str, expected: NeuronFunction) -> None:
         ("rely", "; did you mean 'relu'?"),
         ("nrelu", "; did you mean 'relu'?"),
         ("TAHN[1,2]", "; did you mean 'tanh[a,b]'?"),
-        *((text, "; tanh needs 2 numbers, as in tanh[a,b]")
+        *((text, "; tanh needs 2 numbers, as in tanh[1.7,0.6]")
           for text in ("tanh", "Tanh[1]", "tanh[1,2,3]", "tanh[1,x]", "tanh[1,2", "tanh[]")),
-        ("brelu[]", "; brelu needs 1 number, as in brelu[a]"),
+        ("brelu[]", "; brelu needs 1 number, as in brelu[6]"),
         ("relu[1]", "; relu takes no numbers, as in relu"),
     ],
 )  # fmt: skip

@@ -116,6 +116,20 @@ def test_what_else_is_not_a_file(place):
         find_layers("zzzzzzzzzzz")
 
 
+def test_a_run_has_the_file_in_its_checkpoints(place):
+    for number in (1, 2):
+        touch(place / "run" / f"minibatch-{number}" / "state.json")
+    file = os.path.join("run", "minibatch-2", "layers.cfg")
+    with pytest.raises(ConvnetError) as caught:
+        find_layers("run")
+    assert str(caught.value) == f"run: expected a layer file, found a run; its file is {file}"
+    checkpoint = os.path.join("run", "minibatch-1")
+    with pytest.raises(ConvnetError) as caught:
+        find_params(checkpoint, find_layers("alexnet"))
+    found = f"found a checkpoint; its file is {os.path.join(checkpoint, 'params.cfg')}"
+    assert str(caught.value) == f"{checkpoint}: expected a parameter file, {found}"
+
+
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 253, "a\0b", "file/net.cfg", f"..{os.sep}" * 3000 + "net.cfg"])
 def test_names_that_the_system_refuses(place, name):
     touch(place / "file")

@@ -86,7 +86,7 @@ def test_each_device_takes_what_was_foretold_for_it():
     layers = LAYERS.replace("[fc]\n", "[fc]\ngpu=3\n").replace("[scale]\n", "[scale]\ngpu=0,1\n")
     graph = graph_of(layers, PARAMS, image=(3, 8, 8))
     devices = [SmallDevice(10**9) for _ in range(4)]
-    foretold = [net_memory(graph, 9, device, number=number) for number, device in enumerate(devices)]
+    foretold = [net_memory(graph, 9, device, numbers=[number]) for number, device in enumerate(devices)]
     net = ConvNet(graph, devices, mini=9, initial=False)
     taken = [device.taken for device in devices]
     assert taken == [memory.weights + memory.activations for memory in foretold]
@@ -99,9 +99,23 @@ def test_a_full_device_of_several_is_told():
     graph = graph_of(layers, PARAMS, image=(3, 8, 8))
     devices = [SmallDevice(10**9), SmallDevice(0)]
     devices[1].index = 1
-    devices[1].size = net_memory(graph, 5, devices[1], number=1).needed
+    devices[1].size = net_memory(graph, 5, devices[1], numbers=[1]).needed
     with pytest.raises(ConvnetError, match=r"^cpu:1: with --mini 300 .*the largest --mini that fits is 5$"):
         check_memory(graph, 300, devices)
+
+
+def test_a_device_that_stands_for_two_needs_the_memory_of_both():
+    layers = LAYERS.replace("[fc]\n", "[fc]\ngpu=1\n")
+    graph = graph_of(layers, PARAMS, image=(3, 8, 8))
+    one = SmallDevice(0)
+    parts = [net_memory(graph, 300, one, numbers=[number]).held for number in (0, 1)]
+    one.size = sum(parts) - 1
+    with pytest.raises(ConvnetError, match=r"^cpu:0: with --mini 300 the net needs .* are free for it; the largest"):
+        check_memory(graph, 300, [one, one])
+    one.size += 1
+    check_memory(graph, 300, [one, one])
+    (described,) = describe_memory(graph, 300, [one, one])
+    assert described["needed"] == net_memory(graph, 300, one, numbers=[0, 1]).needed >= sum(parts)
 
 
 def test_devices_that_wait_hold_no_second_minibatch(graph):

@@ -70,6 +70,18 @@ def test_later_sources_win():
     assert set(options) == {key.name for key in ALL}
 
 
+@pytest.mark.parametrize(("first", "second"), [("crop", "crop-border"), ("crop-border", "crop")])
+def test_the_way_to_crop_that_is_given_last_wins(first, second):
+    options = merged({first: 24, "mini": 5}, {second: 3})
+    assert (options[first], options[second], options["mini"]) == (0, 3, 5)
+    options = merged({first: 24, second: 0}, {second: 3})
+    assert (options[first], options[second]) == (0, 3)
+    options = merged({first: 24}, {"mini": 7})
+    assert (options[first], options[second]) == (24, 0)
+    options = merged({}, {first: 24, second: 3})
+    assert (options[first], options[second]) == (24, 3), "both at once are for the data provider to refuse"
+
+
 def test_defaults_are_of_the_kind_that_the_key_takes():
     for key in ALL:
         if key.default is not None:

@@ -10,6 +10,7 @@ from convnet.errors import ConvnetError
 from convnet.training.batches import BatchManager
 from convnet.training.checkpoint import WEIGHTS, Checkpoint, TrainingState, checkpoints, newest
 from convnet.training.runs import continued_run, new_run
+from convnet.training.surgery import Surgery
 from convnet.training.trainer import Trainer
 
 from .small import MINIBATCHES, PARAMS, Place, files_of, finish, resume, stop_after
@@ -120,6 +121,35 @@ def test_from_a_checkpoint_outside_a_run_a_new_run_begins_beside_it(run, tmp_pat
     assert trainer.run.parent == alone.parent
     assert "mine" in trainer.run.name
     assert files_of(alone) == before
+
+
+def test_a_new_run_may_begin_elsewhere(run, tmp_path):
+    older, elsewhere, device = checkpoints(run)[2], tmp_path / "else" / "where", DeviceOptions("cpu", 2)
+    trainer = continued_run(older, None, {}, device, save_path=elsewhere)
+    assert trainer.run.parent == elsewhere
+    assert trainer.run.name.startswith(f"{run.name}-from-{older.name}-2")
+    trainer = continued_run(run, None, {"epochs": 4}, device, Surgery(to_local=("conv1",)), elsewhere / "local")
+    assert trainer.run.parent == elsewhere / "local"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConvnetError, match="--save-path: expected a folder"):
+        continued_run(older, None, {}, device, save_path=tmp_path / "file")
+
+
+def test_a_run_that_goes_on_stays_in_its_folder(run, tmp_path):
+    for path in (run, newest(run)):
+        with pytest.raises(ConvnetError, match=r"^--save-path: a run that goes on stays in its folder"):
+            continued_run(path, None, {"epochs": 4}, DeviceOptions("cpu", 2), save_path=tmp_path / "elsewhere")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_run_goes_on_with_the_other_way_to_crop(tmp_path):
+    run = Place(tmp_path).uninterrupted(epochs=1, crop=8).run
+    options = resume(run, epochs=2, crop_border=1).session.options
+    assert (options["crop"], options["crop-border"]) == (0, 1)
+    params = tmp_path / "border.cfg"
+    params.write_text(PARAMS.replace("crop=8", "crop-border=1"))
+    options = resume(run, params=str(params), epochs=2).session.options
+    assert (options["crop"], options["crop-border"]) == (8, 0), "what the command line gave at first"
 
 
 def test_the_best_of_a_new_run_is_one_of_its_own(run):

@@ -98,8 +98,26 @@ def test_a_cost_that_is_no_number_ends_training_and_spoils_no_checkpoint(tmp_pat
     before = checkpoints(trainer.run)
     with np.errstate(all="ignore"), pytest.raises(ConvnetError, match=r"^the cost of layer 'logprob' became (nan|inf)"):
         finish(resume(trainer.run, params=str(params)))
-    assert checkpoints(trainer.run) == before
+    assert checkpoints(trainer.run) == before != []
     assert all(np.isfinite(w).all() for w in Checkpoint.load(trainer.run).weights.values())
+
+
+def test_a_run_that_fails_before_its_first_checkpoint_leaves_no_folder(tmp_path):
+    place = Place(tmp_path, params=PARAMS.replace("linear[base=0.05;tgtFactor=4]", "1e30"))
+    trainer = place.start()
+    assert trainer.run.is_dir()
+    with np.errstate(all="ignore"), pytest.raises(ConvnetError, match=r"too high; nothing was written$"):
+        finish(trainer)
+    assert not list(place.runs.iterdir())
+
+
+@pytest.mark.parametrize(("given", "noted"), [
+    ({}, False), ({"test_range": [2]}, True), ({"train_range": [1], "test_range": [2]}, False),
+    ({"train_range": [1, 2, 3]}, True),
+])  # fmt: skip
+def test_testing_on_what_is_trained_on_is_noted(tmp_path, given, noted):
+    notes = [str(note) for note in Place(tmp_path).start(**given).session.files.report.notes]
+    assert any(note.startswith("test-range: some of its data batches are trained on") for note in notes) == noted
 
 
 def test_an_error_of_the_provider_ends_training_with_its_message(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Initial weights and biases."""
 
+import re
 import sys
 
 import numpy as np
@@ -72,6 +73,10 @@ def nothing(*arguments, params):
 def a_list(*arguments, params):
     return [[1.0]]
 
+def not_finite(name, *arguments, params):
+    shape = arguments[-1]
+    return np.full(shape, np.nan, np.float32)
+
 def doubles(name, *arguments, params):
     return np.zeros(arguments[-1])
 
@@ -116,6 +121,7 @@ def test_the_function_for_biases(module):
     ("partly", ".* failed: RuntimeError"), ("ends", r"'ends' failed: SystemExit\(4\)"),
     ("no_params", "'no_params' failed: TypeError"), ("nothing", "expected a NumPy array, found NoneType"),
     ("a_list", "expected a NumPy array, found list"), ("doubles", "expected an array of float32, found float64"),
+    ("not_finite", "expected finite numbers, found nan"),
     ("transposed", r"expected an array of shape \(2, 3\), found \(3, 2\)"),
     ("missing", "expected a function 'missing' in module 'own_init_values', found none"),
     ("number", "expected a function 'number' in module 'own_init_values', found none"),
@@ -132,16 +138,22 @@ def test_a_function_is_found_without_being_called(module):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("x = 1 +\n", "failed: SyntaxError"), (None, "failed: ModuleNotFoundError"),
+    ("x = 1 +\n", "failed: SyntaxError"), ("import own_other\n", r"failed: ModuleNotFoundError.*own_other"),
     ("raise SystemExit(2)\n", r"failed: SystemExit\(2\)"), ("1 / 0\n", "failed: ZeroDivisionError"),
 ])  # fmt: skip
 def test_modules_that_do_not_do(module, tmp_path, text, message):
     before = list(sys.path)
-    if text is not None:
-        (tmp_path / "own_broken.py").write_text(text)
+    (tmp_path / "own_broken.py").write_text(text)
     with pytest.raises(ValueError, match=f"^importing 'own_broken' {message}"):
         find_function(call("own_broken.f"))
     assert sys.path == before
+
+
+@pytest.mark.parametrize(("name", "file"), [("own_missing", "own_missing.py"), ("own_a.b", "own_a/b.py")])
+def test_a_module_that_is_not_there(module, tmp_path, name, file):
+    where = re.escape(f"{file} in the present folder ({tmp_path}) or an installed module")
+    with pytest.raises(ValueError, match=f"^expected {where}, found none$"):
+        find_function(call(f"{name}.f"))
 
 
 def test_a_module_may_change_the_path(module, tmp_path, monkeypatch):

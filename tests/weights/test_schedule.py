@@ -190,7 +190,14 @@ def test_what_is_no_schedule(text):
     ("dexp[base=1;tgtFactor=2;numSteps=1]", "expected numSteps to be an integer of at least 2, found '1' in 'dexp["),
     ("exp[base=1]", r"expected exp[base=...;tgtFactor=...], found 'exp[base=1]'"),
     ("plateau[base=1;tgtfactor=2;patient=1]",
-     "expected plateau[base=...;tgtFactor=...], and if you like patience, minImprovement, maxDrops, found 'plateau["),
+     "expected plateau[base=...;tgtFactor=...], and if you like patience, minImprovement, maxDrops, found 'patient' in "
+     "'plateau[base=1;tgtfactor=2;patient=1]'; did you mean 'patience'?"),
+    ("cos[base=1]",
+     "expected one of the schedules const, linear, exp, dexp, jdexp, step, plateau, found "
+     "'cos[base=1]'; did you mean 'const'?"),
+    ("stepp[base=1]",
+     "expected one of the schedules const, linear, exp, dexp, jdexp, step, plateau, found "
+     "'stepp[base=1]'; did you mean 'step'?"),
     ("step[base=1;tgtFactor=2;epochs=9,5]", "expected epochs to be epochs that rise, from 1, such as 80,120, found"),
     ("exp[Base=1;base=2;tgtFactor=2]", "expected base once, found 'exp["),
 ])  # fmt: skip

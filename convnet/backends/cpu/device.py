@@ -54,7 +54,7 @@ class CpuDevice:
     """
 
     backend = "cpu"
-    ahead = 0  # a launch returns when its work is done
+    ahead = 0  # the host waits at the end of a minibatch: launches read rates and counters when they are run
 
     def __init__(self, index: int = 0, threads: int | None = None, *, beside: bool = False) -> None:
         self.index = index
@@ -82,12 +82,12 @@ class CpuDevice:
 
     def upload(self, source: Array, target: Array) -> None:
         """Copy a host array into an array of this device, converting its type."""
-        self._finish()
+        self.finish()
         np.copyto(target, source, casting="same_kind")
 
     def download(self, source: Array) -> Array:
         """A copy of an array of this device in the host's memory, after all work given so far."""
-        self._finish()
+        self.finish()
         return source.copy()
 
     def free_memory(self) -> None:
@@ -119,7 +119,7 @@ class CpuDevice:
 
         return launch
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Wait for all work given so far."""
         if self._worker is not None:
             self._worker.finish()

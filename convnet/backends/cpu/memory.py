@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,9 @@ _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 
 def aligned_bytes(size: int) -> Array:
-    """`size` zeroed bytes that begin at a multiple of 64."""
+    """`size` zeroed bytes that begin at a multiple of 64. Raises MemoryError if they are not to be had."""
+    if size > sys.maxsize - _ALIGNMENT:  # of which NumPy says something else than of less
+        raise MemoryError(f"{size:,} bytes needed")
     raw = np.zeros(size + _ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % _ALIGNMENT
     return raw[start : start + size]

@@ -149,6 +149,12 @@ class CudaDevice:
         with self._errors_told():
             return self._fetches.begin(source)
 
+    def finish(self) -> None:
+        """Wait for all work given so far."""
+        self.activate()
+        with self._errors_told():
+            self.stream.synchronize()
+
     def in_turn(self, launch: Launch) -> Launch:
         """The launch itself: the stream keeps the order."""
         return launch

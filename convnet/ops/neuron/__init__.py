@@ -46,6 +46,13 @@ _PARAMETERS = {
 }
 NAMES = tuple(_PARAMETERS)
 _FROM_INPUT = ("abs", "square", "log", "drelu")
+_EXAMPLES = {
+    "brelu": "[6]",
+    "tanh": "[1.7,0.6]",
+    "linear": "[0.00390625,0]",
+    "log": "[1]",
+    "drelu": "[1]",
+}
 _DIVIDE = ("tanh", "drelu")  # by their first parameter
 _TEXT = re.compile(r"\s*(?P<name>\w+)\s*(?:\[(?P<values>[^\[\]]*)\])?\s*")
 
@@ -111,7 +118,7 @@ def _hint(text: str) -> str:
     if name in _PARAMETERS:
         count = len(_PARAMETERS[name])
         needed = f"needs {count} number{'s' * (count > 1)}, as in" if count else "takes no numbers, as in"
-        return f"; {name} {needed} {_form(name)}"
+        return f"; {name} {needed} {name}{_EXAMPLES.get(name, '')}"
     near = difflib.get_close_matches(name, _PARAMETERS, n=1)
     return f"; did you mean '{_form(near[0])}'?" if near else ""
 
