@@ -146,7 +146,8 @@ class FilterLayer(WeightLayer):
         if forced:
             # The formula's own last window may see zeros only: 1x1 filters with stride 2 on an image of even side.
             most = max(columns, (maps.x + 2 * padding - 1) // stride + 1)
-            problem = _modules_problem(maps.x > (forced - 1) * stride + size - padding, columns, forced, most)
+            fewest = 1 + max(0, -(-(maps.x + padding - size) // stride))
+            problem = _modules_problem(fewest, forced, most)
             if problem:
                 report.error(problem, "modulesX")
                 return None
@@ -197,9 +198,9 @@ class FilterLayer(WeightLayer):
         return Matrix(self.shape.features, 1, maps=self.shape.maps)
 
 
-def _modules_problem(uncovered: bool, fewest: int, forced: int, most: int) -> str:
+def _modules_problem(fewest: int, forced: int, most: int) -> str:
     """What is wrong with so many windows along an axis; nothing if they cover the image and begin inside it."""
-    if uncovered:
+    if forced < fewest:
         return f"expected at least {fewest}, so that the windows cover the image; found {forced}"
     if forced > most:
         return f"expected at most {most}, so that the windows begin inside the image with its padding; found {forced}"
