@@ -80,19 +80,26 @@ def command(
     if as_cfg:
         click.echo(_cfg(graph, files, params_file=as_cfg == "params"), nl=False)
         return
-    described = _described(graph, options["mini"], on, with_plan=with_plan)
+    if files.params is None and (with_plan or on):
+        raise click.UsageError("--plan and --device: expected a parameter file; --params names one")
+    described = _described(graph, options["mini"], on, with_plan=with_plan, planned=files.params is not None)
     click.echo(json.dumps(described, indent=1) if as_json else _table(described, options["mini"]))
 
 
-def _described(graph: LayerGraph, mini: int, device: DeviceOptions | None, *, with_plan: bool) -> dict[str, Any]:
+def _described(
+    graph: LayerGraph, mini: int, device: DeviceOptions | None, *, with_plan: bool, planned: bool
+) -> dict[str, Any]:
+    """What is printed. planned: the net has a parameter file, without which nothing is known of how it learns."""
     from convnet.graph.describe import describe
     from convnet.plan.describe import FLOAT32, describe_plan
     from convnet.training.memory import describe_memory
 
     described, opened = describe(graph), open_devices(device, graph.devices) if device else []
+    if not planned:
+        return described
     plan = describe_plan(graph, mini, opened[0].types(FLOAT32.weights) if opened else FLOAT32)
     devices = plan.pop("devices")
-    if graph.devices > 1:
+    if len(devices) > 1:
         described["devices"] = devices
     if with_plan:
         described["plan"] = plan

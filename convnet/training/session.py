@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from convnet.config.kinds import Int
 from convnet.config.reader import CfgFile, parse, read
 from convnet.config.report import ConfigError, Report
 from convnet.data import open_provider
@@ -65,10 +66,16 @@ class NetFiles:
 
     @property
     def classes(self) -> int | None:
-        """The number of outputs that the layer file gives the layer that tells classes, if it has such a layer."""
+        """The number of outputs that the layer file gives the layer that tells classes, if it has such a layer.
+
+        None also if it is written wrongly, which the report of the files says.
+        """
         found = output_layer(self.layers)
         entry = found.entries.get("outputs") if found else None
-        return int(entry.value) if entry and entry.value.isdigit() else None
+        try:
+            return Int(minimum=1).parse(entry.value) if entry else None
+        except ValueError:
+            return None
 
 
 def read_files(layers: str, params: str | None, *, need_params: bool = True) -> NetFiles:

@@ -10,7 +10,7 @@ from convnet_cli import check_grads
 from convnet.layers import layer_types
 from tests.conftest import ROOT
 
-from .conftest import NET, convnet
+from .conftest import LAYERS, NET, convnet
 
 LAYER_KEYS = ["name", "type", "inputs", "outputs", "maps", "weights", "biases", "gpu", "replicas"]
 
@@ -135,6 +135,17 @@ def test_the_parameter_file_is_not_needed(small):
     (small / "alone").mkdir()
     (small / "alone" / "net.cfg").write_text(Path("small.cfg").read_text())
     assert described("--layers", "alone/net.cfg", "--input", "3x8x8") == described(*NET, "--input", "3x8x8")
+
+
+def test_nothing_is_planned_without_the_parameter_file(small):
+    """Normalizations have their constants there; a net on several devices can be described nevertheless."""
+    text = LAYERS.replace("[drop]\ntype=dropout\n", "[drop]\ntype=cmrnorm\nsize=3\nchannels=4\n")
+    Path("alone.cfg").write_text(text.replace("type=fc\n", "type=fc\ngpu=1\n"))
+    net = ("--layers", "alone.cfg", "--input", "3x8x8")
+    assert list(described(*net)) == ["parameters", "layers"]
+    for option in (["--plan"], ["--device", "cpu"]):
+        message = "--plan and --device: expected a parameter file; --params names one"
+        assert message in convnet("describe", *net, *option, code=2).stderr
 
 
 def test_ignored_keys_are_noted_apart_from_the_output(small):

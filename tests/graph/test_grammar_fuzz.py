@@ -17,8 +17,10 @@ from convnet.graph.layer_graph import LayerGraph, Node
 from convnet.graph.write import layer_file, parameter_file
 from convnet.layers import layer_types
 from convnet.layers.common import common_keys, common_params
+from convnet.plan.describe import describe_plan
 from convnet.shape import Shape
 from convnet.training.files import find_params
+from convnet.training.session import NetFiles
 from tests.conftest import ROOT, SHARED
 from tests.layers.examples import EXAMPLES, example
 
@@ -33,18 +35,23 @@ KEYS = sorted({key.name for cls in layer_types().values()
                for key in (*cls.keys, *cls.params, *common_keys(cls), *common_params(cls))})  # fmt: skip
 VALUES = ["0", "1", "2", "3", "-1", "0.5", "1e-3", "16", "99999", "999999999999999999", "true", "relu", "tanh[1,2]",
           "", "max", "data", "1,2", "0,1", "exp[base=1;tgtFactor=2]", "x[1]", "${v}", "%(inputs)s", "%", "a.b(c)",
-          "nan"]  # fmt: skip
+          "nan", "\u00b2", "9" * 5000, "0,1,2,3"]  # fmt: skip
 
 
 def built(layers: str, params: str | None, shapes: Shapes) -> LayerGraph | None:
-    """The graph of these texts; None where they are refused."""
+    """The graph of these texts, which can be planned; None where they are refused."""
     report = Report()
+    files = parse(layers, "l.cfg", report), None if params is None else parse(params, "p.cfg", report)
+    net = NetFiles(*files, {}, report)
+    assert net.classes is None or net.classes > 0
     try:
-        files = parse(layers, "l.cfg", report), None if params is None else parse(params, "p.cfg", report)
-        return build_graph(*files, shapes, report)
+        graph = net.graph(shapes, None)
     except ConfigError as error:
         check_message(error)
         return None
+    if params is not None:
+        assert describe_plan(graph, 4)["steps"]
+    return graph
 
 
 def check_message(error: ConfigError) -> None:
@@ -102,7 +109,7 @@ def changed_line(draw: st.DrawFn, line: str) -> str:
     return draw(st.sampled_from([
         f"{key}{mark}{draw(st.sampled_from(VALUES))}", f"{key}{mark}{value}, {value}",
         re.sub(r"\d+", draw(st.sampled_from(["0", "1", "2", "4"])), line),
-        line[:cut] + draw(st.text("[]=:;#%$(){},.-e0 \t\n\x0b\x85a\u0131", max_size=4)) + line[cut:],
+        line[:cut] + draw(st.text("[]=:;#%$(){},.-e0 \t\n\x0b\x85a\u0131\u00b2", max_size=4)) + line[cut:],
     ]))  # fmt: skip
 
 

@@ -1,125 +1,34 @@
-"""Nets on several devices: replicas, towers and the mixture of both give what one device gives."""
+"""Nets on several devices that a CPU stands for: replicas, towers and the mixture of both give what one gives."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pytest
 
 from convnet import ops
-from convnet.backends import DeviceOptions, open_devices
 from convnet.errors import ConvnetError
 from convnet.net import ConvNet
 from convnet.net.gradient_check import check_gradients
 from convnet.plan.step import COPY, SUM
 from convnet.shape import Shape
 from convnet.weights.schedule import Progress
-from tests.net.nets import DATA, graph_of
 
-SLOW = "epsW=0.01\nepsB=0.02\nmomW=0.9\nmomB=0.8\nwc=0.01\n"
-RATES = "epsW=0.1\nepsB=0.2\nmomW=0.9\nmomB=0.8\nwc=0.01\n"
-COST = "[probs]\ntype=softmax\ninputs=fc2\n[logprob]\ntype=cost.logreg\ninputs=labels,probs\n"
-REPLICAS = f"""{DATA}
-[conv1]
-type=conv
-inputs=data
-channels=3
-filters=6
-filterSize=3
-padding=1
-initW=0.3
-neuron=relu
-gpu=GPUS
-[conv2]
-type=conv
-inputs=conv1
-channels=6
-filters=6
-filterSize=3
-padding=1
-initW=0.3
-[norm]
-type=cmrnorm
-inputs=conv2
-channels=6
-size=3
-[pool]
-type=pool
-pool=max
-inputs=norm
-channels=6
-sizeX=3
-stride=2
-[fc1]
-type=fc
-inputs=pool
-outputs=9
-initW=0.3
-neuron=tanh[1.5,0.7]
-[drop]
-type=dropout2
-inputs=fc1
-[again]
-type=fc
-inputs=drop
-outputs=9
-initW=0.3
-[twice]
-type=fc
-inputs=again
-outputs=9
-weightSource=again
-neuron=relu
-[fc2]
-type=fc
-inputs=twice
-outputs=4
-initW=0.3
-{COST}gpu=GPUS
-"""
-PARAMS = (
-    f"[conv1]\n{RATES}[conv2]\n{RATES}wball=1.5\n[norm]\nscale=2\npow=0.75\n[fc1]\n{RATES}updatePeriod=PERIOD\n"
-    f"[again]\n{RATES}[twice]\n{RATES}[fc2]\n{RATES}[drop]\nkeep=0.6\n[logprob]\ncoeff=1.5\n"
-)
-CASES = (8, 8, 7, 3, 8)  # the last part of 7 cases is short, and of 3 cases in four parts the last one is empty
-
-
-def minibatches(cases=CASES, classes=4):
-    random = np.random.default_rng(0)
-    drawn = [[random.standard_normal((n, 7, 5, 3)), random.integers(0, classes, (n, 1))] for n in cases]
-    return [[values.astype(np.float32) for values in data] for data in drawn]
-
-
-def on_cpu(number):
-    return open_devices(DeviceOptions("cpu", threads=2), number)
-
-
-def trained(layers, params, devices, dtype=np.float64, image=(3, 7, 5)):
-    """A net after a step with each minibatch, and the costs of all steps and tests."""
-    net = ConvNet(graph_of(layers, params, image=image), devices, mini=8, seed=3, dtype=dtype)
-    return net, [
-        value
-        for data in minibatches()
-        for costs in (net.train_minibatch(data), net.test_minibatch(data))
-        for value in costs["logprob"].values()
-    ]
-
-
-def assert_equal_nets(found, expected, tolerance):
-    (net, costs), (other, other_costs) = found, expected
-    np.testing.assert_allclose(costs, other_costs, rtol=tolerance)
-    state, wanted = ({n: v for n, v in one.state().items() if ".grad." not in n} for one in (net, other))
-    assert state.keys() == wanted.keys()
-    for name, values in wanted.items():
-        assert np.abs(state[name] - values).max() <= tolerance * np.abs(values).max(), name
-
-
-def replicas_of(net):
-    """Of each parameter the arrays that its devices have, one for each space."""
-    held = net.store._held.values()
-    for parameter, space in itertools.product(net.graph.parameters, ("weights", "increments")):
-        yield parameter.name, [one.device.download(one.of(space, parameter)) for one in held if parameter in one.layout]
+from .nets import DATA, graph_of
+from .several import (
+    COST,
+    MIXED,
+    MIXED_PARAMS,
+    PARAMS,
+    RATES,
+    REPLICAS,
+    TOWERS,
+    TOWERS_PARAMS,
+    assert_equal_nets,
+    minibatches,
+    on_cpu,
+    replicas_of,
+    trained,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-6)])
@@ -136,108 +45,6 @@ def test_replicas_learn_what_one_device_learns(number, period, dtype, tolerance)
         assert all(array.tobytes() == arrays[0].tobytes() for array in arrays), name
 
 
-@pytest.fixture
-def on_gpus(cuda_device):
-    """A function that opens so many GPUs; where there are fewer, some of them several times."""
-    cuda_device("fp32")
-    import pycuda.driver as cuda
-
-    def opened(number, precision, there=None):
-        gpus = tuple(gpu % (there or cuda.Device.count()) for gpu in range(number))
-        return open_devices(DeviceOptions("cuda", precision=precision, tune=False, gpus=gpus), number)
-
-    return opened
-
-
-# Sums over cases are added up in another order; in bf16 that may change how a weight is rounded for the next step.
-ON_GPUS = [("fp32", 2e-6), ("tf32", 2e-5), ("bf16", 2e-2)]
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize(("precision", "tolerance"), ON_GPUS)
-@pytest.mark.parametrize(("number", "there"), [(2, None), (2, 1), (3, None)])
-def test_replicas_on_gpus(on_gpus, number, there, precision, tolerance):
-    """Also with two replicas on one GPU."""
-    params, gpus = PARAMS.replace("PERIOD", "2"), ",".join(map(str, range(number)))
-    one = trained(REPLICAS.replace("GPUS", "0"), params, on_gpus(1, precision), np.float32)
-    many = trained(REPLICAS.replace("GPUS", gpus), params, on_gpus(number, precision, there), np.float32)
-    assert_equal_nets(many, one, tolerance)
-    for name, arrays in replicas_of(many[0]):
-        assert all(array.tobytes() == arrays[0].tobytes() for array in arrays), name
-
-
-TOWERS = f"""{DATA}
-[conv1a]
-type=conv
-inputs=data
-channels=3
-filters=4
-filterSize=3
-padding=1
-initW=0.3
-gpu=0
-neuron=relu
-[conv1b]
-type=conv
-inputs=data
-channels=3
-filters=4
-filterSize=3
-padding=1
-initW=0.3
-gpu=1
-neuron=abs
-[conv2a]
-type=conv
-inputs=conv1a,conv1b
-channels=4,4
-filters=3,3
-filterSize=3,3
-initW=0.3,0.3
-gpu=0
-neuron=relu
-[conv2b]
-type=conv
-inputs=conv1b,conv1a
-channels=4,4
-filters=3,3
-filterSize=3,3
-initW=0.3,0.3
-gpu=1
-[fc1a]
-type=fc
-inputs=conv2a,conv2b
-outputs=6
-initW=0.3,0.3
-gpu=0
-[drop]
-type=dropout
-inputs=fc1a
-gpu=1
-[fc1b]
-type=fc
-inputs=conv2b
-outputs=6
-initW=0.3
-gpu=1
-[act]
-type=neuron
-inputs=fc1b
-neuron=tanh[1.2,0.9]
-gpu=0
-[fc2]
-type=fc
-inputs=drop,act,conv2a
-outputs=4
-initW=0.3,0.3,0.3
-gpu=0
-{COST}gpu=1
-"""
-TOWERS_PARAMS = "".join(
-    f"[{name}]\n{SLOW}" for name in ("conv1a", "conv1b", "conv2a", "conv2b", "fc1a", "fc1b", "fc2")
-) + "[drop]\nkeep=0.7\n[logprob]\n"
-
-
 def test_towers_learn_what_they_learn_on_one_device():
     """Activations, gradients and conversions of their order cross between the devices; the cost lies on another one."""
     both = trained(TOWERS, TOWERS_PARAMS, on_cpu(2))
@@ -245,62 +52,10 @@ def test_towers_learn_what_they_learn_on_one_device():
     assert_equal_nets(both, trained(TOWERS.replace("gpu=1", "gpu=0"), TOWERS_PARAMS, on_cpu(1)), 1e-12)
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize(("precision", "tolerance"), ON_GPUS)
-def test_towers_on_gpus(on_gpus, precision, tolerance):
-    """Gradients from another device are added up there first, which in bf16 rounds them otherwise."""
-    both = trained(TOWERS, TOWERS_PARAMS, on_gpus(2, precision), np.float32)
-    alone = trained(TOWERS.replace("gpu=1", "gpu=0"), TOWERS_PARAMS, on_gpus(1, precision), np.float32)
-    assert both[1][:3] == alone[1][:3]
-    if precision != "bf16":
-        assert_equal_nets(both, alone, tolerance)
-
-
 def test_weights_lie_where_their_layer_runs():
     net = ConvNet(graph_of(TOWERS, TOWERS_PARAMS, image=(3, 7, 5)), on_cpu(2), mini=8)
     for index, layout in net.store.layouts.items():
         assert {net.graph[parameter.layer].gpus for parameter in layout.parameters} == {(index,)}
-
-
-# The numbers of replicas go from four to two to one.
-MIXED = f"""{DATA}
-[wide]
-type=fc
-inputs=data
-outputs=7
-initW=0.4
-neuron=tanh[1.2,0.8]
-gpu=0,1,2,3
-[middle]
-type=fc
-inputs=wide
-outputs=6
-initW=0.4
-neuron=tanh[1.1,0.9]
-gpu=1,3
-[lefta]
-type=fc
-inputs=middle
-outputs=5
-initW=0.4
-gpu=0
-[leftb]
-type=fc
-inputs=middle
-outputs=5
-initW=0.4
-gpu=2
-[both]
-type=pass
-inputs=lefta,leftb
-gpu=2
-[fc2]
-type=fc
-inputs=both
-outputs=4
-initW=0.4
-{COST}"""
-MIXED_PARAMS = f"[wide]\n{RATES}[middle]\n{RATES}[lefta]\n{RATES}[leftb]\n{RATES}[fc2]\n{RATES}updatePeriod=UPDATE\n"
 
 
 class Plain:
@@ -392,20 +147,6 @@ def test_passes_are_what_the_rules_say(period):
         for part, values, steps in zip(("weights.0", "biases"), layer.weights, layer.steps, strict=True):
             np.testing.assert_allclose(state[f"{layer.name}.{part}"], values, rtol=1e-11, atol=1e-14)
             np.testing.assert_allclose(state[f"{layer.name}.{part}.inc"], steps, rtol=1e-10, atol=1e-14)
-
-
-@pytest.mark.gpu
-def test_passes_on_gpus(on_gpus):
-    """The mixture of replicas and towers gives on GPUs what it gives on the CPU."""
-    graph = graph_of(MIXED, MIXED_PARAMS.replace("UPDATE", "2"), shapes=[Shape(10), Shape(1)])
-    nets = [ConvNet(graph, devices, mini=16, seed=5) for devices in (on_cpu(4), on_gpus(4, "fp32"))]
-    random = np.random.default_rng(1)
-    for cases in (16, 13, 5, 16):
-        data = [random.standard_normal((cases, 10)), random.integers(0, 4, (cases, 1))]
-        expected, found = (net.train_minibatch([one.astype(np.float32) for one in data]) for net in nets)
-        assert found["logprob"]["cost"] == pytest.approx(expected["logprob"]["cost"], rel=1e-5)
-    for name, values in nets[0].state().items():
-        np.testing.assert_allclose(nets[1].state()[name], values, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("layers", "params", "shapes"), [
