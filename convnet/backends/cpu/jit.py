@@ -37,12 +37,25 @@ def cache_folder() -> Path:
 
 def kernel(function: Function) -> Function:
     """Compile `function` on first call, to run without the GIL; the result is kept on disk."""
+    return _compiled(function)
+
+
+def inlined(function: Function) -> Function:
+    """As `kernel`, for a function that kernels call: it becomes a part of each of them.
+
+    Otherwise a kernel compiled in this process may call the function as it was compiled by itself, and one loaded from
+    disk the copy that was compiled with the kernel: sums of products in another order, and other bits.
+    """
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: Function, **options: bool) -> Function:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(cache_folder())
     try:
-        compiled: Any = numba.njit(nogil=True, cache=True, fastmath=FAST_MATH, error_model="numpy", boundscheck=False)(
-            function
-        )
+        compiled: Any = numba.njit(
+            nogil=True, cache=True, fastmath=FAST_MATH, error_model="numpy", boundscheck=False, **options
+        )(function)
     finally:
         numba.config.CACHE_DIR = before
     return cast(Function, compiled)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.update import check_bounds, check_momentum, cut
 
 _BLOCK = 8192  # weights
@@ -69,14 +69,14 @@ def _momentum(start: int, stop: int, w: Array, inc: Array, g: Array, blocks: Arr
             _move(w[own], inc[own], g[own], keep, step, decay)
 
 
-@kernel
+@inlined
 def _move(w: Array, inc: Array, g: Array, keep: float, step: float, decay: float) -> None:
     for i in range(w.size):
         inc[i] = keep * inc[i] - step * g[i] - decay * w[i]
         w[i] += inc[i]
 
 
-@kernel
+@inlined
 def _look_ahead(w: Array, inc: Array, g: Array, keep: float, step: float, decay: float) -> None:
     for i in range(w.size):
         change = -step * g[i] - decay * w[i]
