@@ -23,7 +23,6 @@ READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
-    NotImplementedError,
     RuntimeError,
 )
 

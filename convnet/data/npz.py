@@ -30,7 +30,6 @@ _READ_ERRORS = (
     OverflowError,
     zipfile.BadZipFile,
     zlib.error,
-    NotImplementedError,
     RuntimeError,
 )
 _MOST_CLASSES = 1_000_000  # beyond that, labels are something else

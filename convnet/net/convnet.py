@@ -125,8 +125,9 @@ class ConvNet:
         """Begin a pass over one minibatch of at most `mini` cases, less the steps of some phases."""
         cases = len(data[0])
         self._load(data, cases)
+        number = self.minibatches + 1
         for step, launch in self.bound.program(training=training, cases=cases):
-            if step.phase not in leave_out and not (self.minibatches + 1) % step.every:
+            if step.phase not in leave_out and not number % step.every:
                 launch()
         return self._costs(cases)
 

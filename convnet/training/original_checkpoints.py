@@ -95,7 +95,7 @@ def _content(file: Path) -> bytes:
         if content.startswith(_ZIP):
             return zipfile.ZipFile(io.BytesIO(content)).read(_ZIP_MEMBER)
         return gzip.decompress(content) if content.startswith(_GZIP) else content
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
         raise ConvnetError(f"{file}: expected a compressed checkpoint of cuda-convnet: {error}") from error
     except OSError as error:
         raise ConvnetError(f"{file}: the checkpoint cannot be read: {error.strerror or error}") from error

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -204,16 +205,6 @@ DEVICE_VARIABLE = re.compile(rf"\b__device__(?=(?:{ATTRIBUTE}|[\w:<>,*&\s])*[;=\
 # Statics of kernels are in .bss, which is their shared memory; a global variable must not be.
 GLOBAL_SECTION = '__attribute__((section(".data.virtual_gpu")))'
 
-# What the driver looks a kernel up by.
-EXPORT = """extern "C" {{
-extern const virtual_gpu::KernelEntry virtual_gpu_kernel_{name};
-const virtual_gpu::KernelEntry virtual_gpu_kernel_{name} = {{
-    virtual_gpu::Entry<&{name}>::run, virtual_gpu::Entry<&{name}>::parameters,
-    virtual_gpu::Entry<&{name}>::parameter_count, {threads},
-    reinterpret_cast<std::byte*>(__bss_start), reinterpret_cast<std::byte*>(_end)}};
-}}
-"""
-
 
 def translate(text: str) -> str:
     """CUDA's own words in preprocessed text turned into C++, line by line."""
@@ -227,7 +218,8 @@ def translate(text: str) -> str:
     text = re.sub(r"\b__constant__\b", GLOBAL_SECTION, text)
     text = DEVICE_VARIABLE.sub(GLOBAL_SECTION, text)
     text = re.sub(r"\b__device__\b|\b__global__\b", " ", text)
-    return text + '\n# 1 "kernels"\n' + "".join(EXPORT.format(name=name, threads=kernels[name]) for name in kernels)
+    entry = Template((ROOT / "include" / "virtual_gpu" / "entry.cpp.in").read_text())
+    return text + '\n# 1 "kernels"\n' + "".join(entry.substitute(name=name, threads=kernels[name]) for name in kernels)
 
 
 def dynamic_shared(found: re.Match[str]) -> str:

@@ -2,8 +2,7 @@
 //
 // Rows are rows of the target, columns the spans of such a row. Macro: SPAN.
 
-#include <convnet/grid.cuh>
-#include <convnet/span.cuh>
+#include <convnet/places.cuh>
 
 struct Geometry {
     int spans;  // of SPAN channels, in a pixel
@@ -54,17 +53,6 @@ struct Total {
 struct Mean : Total {
     static __device__ __forceinline__ float finish(float all, int pixels) { return pixels ? all / pixels : 0.f; }
 };
-
-// The thread's outputs or pixels in an array (n, height, width, channel): body(image, row, column, span, place).
-template <class Body>
-__device__ __forceinline__ void each_place(int rows, int height, int width, int spans, Body body) {
-    const int item = own_column<1>(), column = item / spans, span = item - column * spans;
-    if (column >= width) return;
-    for (unsigned row = first_row(); row < rows; row += row_step()) {
-        const int image = row / height;
-        body(image, (int)row - image * height, column, span, (row * (long long)width * spans + item) * SPAN);
-    }
-}
 
 template <class Kind>
 __device__ __forceinline__ void pool(const act* x, act* y, int rows, const Geometry& g) {
