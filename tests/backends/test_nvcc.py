@@ -21,7 +21,7 @@ from convnet.backends.cuda.compiler import FLAGS, INCLUDE
 from tests.conftest import KERNELS, ROOT
 
 REPORTED = 90  # the variants of each kernel are compiled for this card, and their spills are looked at
-SMALLEST = 64  # tiles of this height are compiled with the narrowest and the widest copies, others with the latter
+SMALLEST = 64  # tiles of this height are compiled with all ways to copy, others with the widest one
 OTHERS = (80, 86, 100, 120)  # one variant of each kind for these, from one pass of the front end
 OLDEST = 75  # and for this one, where it knows what they need
 KINDS = ("ACT_BF16", "TENSOR_CORES")  # macros that choose other code; the others are sizes
@@ -48,12 +48,11 @@ def noted(config: pytest.Config) -> tuple[bool, list[Kernel]]:
 
 
 def looked_at(macros: dict[str, int]) -> bool:
-    """Whether a variant is worth its seconds: those of convolution differ in many ways that are alike."""
-    if "VEC_A" not in macros:
+    """Whether a variant is worth its seconds: the larger tiles of convolution differ in many ways that are alike."""
+    if macros.get("TILE_M", SMALLEST) == SMALLEST:
         return True
     pack = 8 if macros["ACT_BF16"] else 4
-    widths = (1, pack) if macros["TILE_M"] == SMALLEST else (pack,)
-    return macros["VEC_B"] in widths and (macros["VEC_A"] in widths or bool(macros["LINES"]))
+    return macros["VEC_B"] == pack and (macros["VEC_A"] == pack or bool(macros["LINES"]))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
