@@ -17,6 +17,7 @@ COMMANDS = {
     "test": "Test a trained net.",
     "describe": "Show a net's layers, shapes and parameters.",
     "layers": "The language reference: layer types and their keys.",
+    "data": "Prepare data, get it, and look at it.",
     "devices": "Show CPU and GPUs, and what is missing to use them.",
     "check-grads": "Compare a net's gradients with numeric ones.",
     "features": "Write what a layer gives for the test cases.",

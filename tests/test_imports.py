@@ -22,7 +22,7 @@ LAYERS = [
     {"convnet.ops"},
     {"convnet.backends"},
     {"convnet.tensor"},
-    {"convnet.shape", "convnet.errors", "convnet.philox"},
+    {"convnet.shape", "convnet.pixels", "convnet.errors", "convnet.philox"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # Opening a device is the one thing that the top asks of the bottom by name; the rest of `convnet` is its version.

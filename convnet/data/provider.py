@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ import numpy as np
 
 from convnet.data.augment import Array
 from convnet.errors import ConvnetError
+from convnet.pixels import Pixels
 from convnet.shape import Maps, Shape
 
 Batch = list[np.ndarray[Any, np.dtype[np.float32]]]
+# What a net takes at once: images, labels, perhaps the label matrix. The images may be Pixels, see `subtracted`.
+Minibatch = Sequence[Array | Pixels]
 
-
+VIEWS = 10  # of an image in a multiview test: the four corners and the centre, then the same mirrored
 LARGEST_SIDE = 65536  # of images, in pixels; beyond that, an option is a slip of the hand
 
 
@@ -115,6 +118,8 @@ class DataProvider(ABC):
     shapes: what one case of each matrix of a batch looks like: [images after cropping, labels], and the label matrix if
         the data has more to say than one label a case.
     label_names: of the `num_classes` classes. sample: whether this is built-in data for trying things out.
+    subtracted: what a net has to subtract from images that come as Pixels, (y, x, channels) or (); None where they come
+        ready, as float32.
     """
 
     name: str
@@ -125,6 +130,7 @@ class DataProvider(ABC):
     num_classes: int
     label_names: list[str]
     sample: bool
+    subtracted: Array | None = None
 
     @property
     def matrix_shapes(self) -> list[Shape]:
@@ -141,8 +147,9 @@ class DataProvider(ABC):
 
     @abstractmethod
     def get_batch(
-        self, batchnum: int, epoch: int, *, train: bool, shuffle: bool = False, batch_range: Sequence[int] = ()
-    ) -> Batch:
+        self, batchnum: int, epoch: int, *, train: bool, shuffle: bool = False, batch_range: Sequence[int] = (),
+        view: int | None = None,
+    ) -> Batch:  # fmt: skip
         """One data batch as float32, C-contiguous matrices, one for each of `shapes`.
 
         Images are (case, y, x, channel), or (case, feature) for data that is not images, with the mean subtracted;
@@ -152,8 +159,28 @@ class DataProvider(ABC):
         With `shuffle`, all cases of `batch_range` are put in a new order every epoch and cut into batches of the sizes
         they had; `batchnum` must be one of them. Safe to call from several threads.
 
-        Raises ConvnetError for a batch that is not there.
+        With `view`, 0 .. VIEWS-1, which is not for training, not the centre of each image but one of these windows:
+        upper left, upper right, centre, lower left, lower right; from 5 on the same, mirrored.
+
+        Raises ConvnetError for a batch that is not there, and for a view of images that are not cropped.
         """
+
+    def open_batch(
+        self, batchnum: int, epoch: int, mini: int, *, train: bool, shuffle: bool = False,
+        batch_range: Sequence[int] = (), first: int = 0, multiview: bool = False,
+    ) -> Iterator[Minibatch]:  # fmt: skip
+        """One data batch, cut in order into minibatches of `mini` cases, from case `first`; the last may be shorter.
+
+        What takes long begins at once; a minibatch stays as it is until the next one is asked for. With `multiview` all
+        VIEWS views of a minibatch come one after the other. The rest is as for `get_batch`.
+        """
+        views = range(VIEWS) if multiview else (None,)
+        batches = [
+            self.get_batch(batchnum, epoch, train=train, shuffle=shuffle, batch_range=batch_range, view=view)
+            for view in views
+        ]
+        starts = range(first, self.cases(batchnum), mini)
+        return ([matrix[start : start + mini] for matrix in batch] for start in starts for batch in batches)
 
     @abstractmethod
     def statistics(self) -> dict[str, Array]:

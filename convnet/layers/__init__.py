@@ -16,7 +16,6 @@ _GONE = {
     "cost.msm": "nothing here computes a softmax over sets of classes; cost.logreg takes the same labels",
     "cost.gsum2": "its first input said which cases count; cost.sum2 counts every case",
     "cost.tica": "nothing here computes the cost of topographic ICA",
-    "cost.rflickr": "nothing here computes log(1 + (y - t)^2); cost.bce takes the same inputs",
     "sum": "cuda-convnet2 reads the type but cannot run it; pool adds up windows with pool=avg and sum=true",
 }
 

@@ -19,6 +19,12 @@ class MatrixCost(CostLayer):
     inputs_range = (2, 2)
     target_inputs = (0,)
 
+    @property
+    def maps(self) -> Maps | None:
+        """How both inputs are read: as they lie in memory if that is alike, because nothing depends on the order."""
+        labels, probabilities = (shape.maps for shape in self.input_shapes)
+        return labels if labels == probabilities else None
+
     def output_shape(self, report: LayerReport) -> Shape | None:
         """None: costs have no outputs."""
         labels, probabilities = self.input_shapes
@@ -79,12 +85,6 @@ class BinaryCrossEntropy(MatrixCost):
     def metrics(self) -> tuple[str, ...]:  # type: ignore[override]
         """The cost, the share of wrong numbers, the top-1 error."""
         return ("cost", "error", "top1_error")
-
-    @property
-    def maps(self) -> Maps | None:
-        """How both inputs are read: as they lie in memory if that is alike, because nothing depends on the order."""
-        labels, probabilities = (shape.maps for shape in self.input_shapes)
-        return labels if labels == probabilities else None
 
     def merges(self, index: int) -> bool:
         """With a logistic neuron."""

@@ -211,7 +211,6 @@ def test_the_same_net(name):
     ("type=cost.bce", "type=cost.msm", "layers of type 'cost.msm' are not supported: "),
     ("type=cost.bce", "type=cost.gsum2", "layers of type 'cost.gsum2' are not supported: "),
     ("type=cost.bce", "type=cost.tica", "layers of type 'cost.tica' are not supported: "),
-    ("type=cost.bce", "type=cost.rflickr", "layers of type 'cost.rflickr' are not supported: "),
     ("type=eltsum", "type=sum", "layers of type 'sum' are not supported: "),
     ("initW=0.02", "gpu=-1", "[conv1a] gpu: expected an integer from 0 to 63, found '-1'"),
 ])  # fmt: skip

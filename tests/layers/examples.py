@@ -117,6 +117,7 @@ EXAMPLES = {
         "cost.logreg", "inputs=labels,guesses\nchildren=child\n", "coeff=0.7\nsmoothing=0.3\n"),
     "cost.crossent": ("cost.crossent", "inputs=matrix,guesses\n", "coeff=0.7\n"),
     "cost.crossent beside a cost": ("cost.crossent", "inputs=matrix,guesses\n", "coeff=0.7\n"),
+    "cost.cauchy": ("cost.cauchy", "inputs=matrix,chances\n", "coeff=0.7\n"),
     "cost.bce": ("cost.bce", "inputs=matrix,chances\n", "coeff=0.7\nposWeight=2.5\n"),
     "cost.bce of a layer": ("cost.bce", "inputs=matrix,chances\n", "coeff=0.7\nposWeight=2.5\n"),
     "cost.bce beside a cost": ("cost.bce", "inputs=matrix,chances\n", "coeff=0.7\nposWeight=2.5\n"),
@@ -166,6 +167,7 @@ EXTRA = {
     ),
     "cost.crossent": (GUESSES, RATES_OF_GUESS),
     "cost.crossent beside a cost": (f"{GUESSES}{BESIDE}guesses\n", RATES_OF_GUESS),
+    "cost.cauchy": (CHANCES, RATES_OF_CHANCES),
     "cost.bce": (CHANCES, RATES_OF_CHANCES),
     "cost.bce of a layer": (
         f"{MATRIX}{GUESS}[chances]\ntype=neuron\nneuron=logistic\ninputs=guess\n{BESIDE}guess\n", RATES_OF_GUESS),

@@ -156,6 +156,8 @@ CALLS: dict[str, Callable[[Numbers], Arguments]] = {
     "conv.fprop": lambda r: call(r(*X), r(27, 10), r(10), r(*Y), CONV, accumulate=True, neuron=TANH),
     "conv.bprop_acts": lambda r: call(r(*Y), r(27, 10), r(*X), CONV, accumulate=True),
     "conv.bprop_weights": lambda r: call(r(*X), r(*Y), r(27, 10), CONV, accumulate=True),
+    "cauchy.fprop": lambda r: call(r(7, 67), r(7, 67), r(7, 1)),
+    "cauchy.bprop": lambda r: call(r(7, 67), r(7, 67), r(7, 67), coeff=0.7, accumulate=True),
     "crossent.fprop": lambda r: call(chances(r, 67), chances(r, 67), r(7, 2)),
     "crossent.bprop": lambda r: call(chances(r, 67), chances(r, 67), r(7, 67), coeff=0.7, accumulate=True),
     "crossent.bprop_softmax": lambda r: call(chances(r, 67), chances(r, 67), r(7, 67), coeff=0.7, accumulate=True),
