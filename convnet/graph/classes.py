@@ -10,7 +10,13 @@ from convnet.layers import layer_type
 from convnet.layers.data import LABEL_MATRIX
 
 # By type of the costs whose probabilities may be those of classes: what lies between them and the fc layer.
-_BETWEEN = {"cost.logreg": "softmax", "cost.crossent": "softmax", "cost.bce": "neuron", "cost.dce": "neuron"}
+_BETWEEN = {
+    "cost.logreg": "softmax",
+    "cost.crossent": "softmax",
+    "cost.bce": "neuron",
+    "cost.dce": "neuron",
+    "cost.cauchy": "neuron",
+}
 
 
 def output_layer(layers: CfgFile) -> Section | None:

@@ -14,6 +14,7 @@ from convnet.data.provider import DataProvider, ProviderOptions
 from convnet.errors import ConvnetError
 from convnet.graph.build import build_graph, check_files
 from convnet.graph.classes import output_layer, with_classes
+from convnet.graph.label_matrix import with_label_matrix
 from convnet.graph.layer_graph import LayerGraph
 from convnet.layers.cost import LogisticRegression
 from convnet.shape import Shape
@@ -87,7 +88,7 @@ def read_files(layers: str, params: str | None, *, need_params: bool = True) -> 
     layer_path = find_layers(layers)
     params_path = find_params(params, layer_path, needed=need_params)
     report = Report()
-    layer_file = read(layer_path, report, include_folders("layers-cfg"))
+    layer_file = with_label_matrix(read(layer_path, report, include_folders("layers-cfg")), report)
     params_file = read(params_path, report, include_folders("params-cfg")) if params_path else None
     return NetFiles(layer_file, params_file, read_train_section(params_file, layer_file, report), report)
 
@@ -98,7 +99,7 @@ def stored_files(checkpoint: Checkpoint, folder: Path, params: str | None) -> Ne
     The other file's [train] section wins over the stored options, but not over those that the command line gave.
     """
     report = Report()
-    layers = parse(checkpoint.layers, str(folder / LAYERS), report)
+    layers = with_label_matrix(parse(checkpoint.layers, str(folder / LAYERS), report), report)
     stored, given_then = from_plain(checkpoint.options), from_plain(checkpoint.given)
     if params is None:
         parameter_file = parse(checkpoint.params, str(folder / PARAMS), report)
