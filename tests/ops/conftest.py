@@ -76,3 +76,7 @@ def run_exact(request: pytest.FixtureRequest) -> Run:
     return _run(request.param, request)
 
 
+@pytest.fixture(params=[False, True], ids=["labels-exact", "labels-as-activations"])
+def typed(request: pytest.FixtureRequest, run: Run) -> Any:
+    """The two types that targets may have on a GPU."""
+    return run.dtype if request.param else run.weights

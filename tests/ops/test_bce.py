@@ -33,12 +33,6 @@ def targets(shape: tuple[int, int]) -> Array:
     return found
 
 
-@pytest.fixture(params=[False, True], ids=["labels-exact", "labels-as-activations"])
-def typed(request: pytest.FixtureRequest, run: Run) -> Any:
-    """The two types that targets may have on a GPU."""
-    return run.dtype if request.param else run.weights
-
-
 def run_fprop(run: Run, labels: Array, probs: Array, dtype: Any = None) -> Array:
     values = np.full((len(probs), 3), -7, run.weights)
     run("bce.fprop", labels.astype(dtype or run.weights), probs.astype(run.dtype), values, pos_weight=WEIGHT)

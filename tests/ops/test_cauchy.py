@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from .conftest import Run
-from .test_crossent import typed as typed
 
 Array = np.ndarray[Any, Any]
 
