@@ -22,6 +22,7 @@ OPTIONS = {
     "test": "--checkpoint -f --load-file --data --data-path --test-range --mini --json --threads --device "
     "--precision --tune --no-tune",
     "describe": "--layers --layer-def --params --layer-params --input --plan --device --precision --json",
+    "data": "make info get sample",
     "devices": "--json",
     "layers": "",
     "features": "--checkpoint -f --load-file --layer --write-features --out --feature-path --form --data --data-path "
