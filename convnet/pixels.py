@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,3 +36,8 @@ class Pixels:
         if self.shifts is not None:
             images += self.shifts[:, None, None]
         return images
+
+
+# What a net takes at once, one array for each matrix of the data provider, cases first: images (n, y, x, channels) or
+# (n, features), labels (n, 1), perhaps the label matrix (n, classes). Images may be Pixels.
+Minibatch = Sequence[Array | Pixels]

@@ -12,14 +12,22 @@ import numpy as np
 from convnet.shape import Maps
 
 
+class Content(Enum):
+    """What a block of activations holds; the type of its numbers follows."""
+
+    ACTIVATIONS = "activations and their gradients"
+    EXACT = "what must not be rounded, and is therefore held in the type of weights: labels, costs, statistics"
+    BYTES = "images as they are stored"
+
+
 @dataclass(eq=False)
 class Memory:
     """A block of memory on one device.
 
     `numbers` values for each case when `per_case`, in all otherwise. A `pinned` block is never shared with another
     one: it is written or read from outside the plan. `space` says where it lies: "activations" are laid out by the
-    plan (`offset` in bytes), the other spaces are the flat arrays of a net's weights (`offset` in numbers). `exact`
-    activations are held in the type of weights, whatever the others are held in: labels and costs.
+    plan (`offset` in bytes) and have a `content`, the other spaces are the flat arrays of a net's weights (`offset` in
+    numbers).
     """
 
     name: str
@@ -29,7 +37,7 @@ class Memory:
     pinned: bool = False
     space: str = "activations"
     offset: int = -1
-    exact: bool = False
+    content: Content = Content.ACTIVATIONS
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,11 @@ class NumberTypes:
 
     def of(self, memory: Memory) -> np.dtype[Any]:
         """The type of a block's numbers."""
-        rough = memory.space == "operands" or (memory.space == "activations" and not memory.exact)
-        return self.activations if rough else self.weights
+        if memory.space != "activations":
+            return self.activations if memory.space == "operands" else self.weights
+        if memory.content is Content.BYTES:
+            return np.dtype(np.uint8)
+        return self.weights if memory.content is Content.EXACT else self.activations
 
     def size(self, memory: Memory, cases: int) -> int:
         """The bytes that a block takes for so many cases."""

@@ -11,9 +11,10 @@ from convnet.backends import Device
 from convnet.graph.layer_graph import LayerGraph
 from convnet.layers.cost import CostLayer
 from convnet.net.connections import connect, connections, set_connections
-from convnet.net.feeding import fed
+from convnet.net.feeding import check_images, fed, layer_mean, stored
 from convnet.net.initialize import initialize
 from convnet.ops.dropout import Counter
+from convnet.pixels import Minibatch, Pixels
 from convnet.plan.bind import BoundPlan
 from convnet.plan.build import build_plan, layouts
 from convnet.plan.groups import sums_kept
@@ -34,27 +35,35 @@ class ConvNet:
     `device`: an open device of any backend, or one for each number that the net's `gpu` keys name, in their order.
     `input_grads`: compute gradients of the data layers too. `updates`: without, nothing is learned, and gradients are
     always those of a whole minibatch. `initial`: set the initial weights; without, they are 0, for a caller that has
-    others.
+    others. `mean`: what is subtracted from images that come as Pixels, (y, x, channels) or (), None where they come
+    ready. With it they travel to the devices as bytes; they have the bits that `Pixels.normalized` gives.
+
+    Raises:
+        ValueError: for a mean that is not one of such images.
     """
 
     def __init__(
         self, graph: LayerGraph, device: Device | Sequence[Device], *, mini: int, seed: int = 0,
         dtype: Any = np.float32, input_grads: bool = False, updates: bool = True, initial: bool = True,
+        mean: Array | None = None,
     ) -> None:  # fmt: skip
-        self.graph, self.mini = graph, mini
+        self.graph, self.mini, self.mean = graph, mini, mean
         self.devices = list(device) if isinstance(device, Sequence) else [device]
         self._counter = Counter(0)
         where, devices = layouts(graph), dict(enumerate(self.devices))
         self.store = WeightStore(where, devices, dtype)
         plan = build_plan(
             graph, where, mini=mini, seed=seed, counter=self._counter, types=self.store.types,
-            input_grads=input_grads, updates=updates,
+            input_grads=input_grads, updates=updates, pixels=mean is not None,
         )  # fmt: skip
         self.bound = BoundPlan(plan, self.store, devices)
+        if mean is not None:
+            self._upload_mean(mean)
         self._feeders = {
-            (name, portion): devices[portion.device].feeder(plan.types.size(tensor.memory, plan.most_cases))
-            for name, portions in plan.inputs.items()
-            for portion, tensor in portions.items()
+            tensor: devices[portion.device].feeder(plan.types.size(tensor.memory, plan.most_cases))
+            for portions in plan.inputs.values()
+            for portion, tensors in portions.items()
+            for tensor in tensors
         }
         connect(graph, seed, functions=initial)
         self._sums_kept = [
@@ -84,44 +93,46 @@ class ConvNet:
         """Set the learning rates to what the schedules say when training is so far."""
         self.store.set_rates(progress, self.mini)
 
-    def begin_training(self, data: Sequence[Array]) -> Callable[[], Costs]:
+    def begin_training(self, data: Minibatch) -> Callable[[], Costs]:
         """Begin fprop, bprop and update on one minibatch; the returned function waits for the costs before the update.
 
         Devices that work beside the host are given the work of the next minibatch before the costs of this one are
         waited for, so that they are never idle. Afterwards `data` may be changed.
 
         data: one array for each matrix of the data provider, cases first: images (n, y, x, channels), labels (n, 1).
+        With a `mean`, the images are Pixels.
+
+        Raises:
+            ValueError: for Pixels without a mean, and for images that are ready with one.
         """
         costs = self._begin(data, training=True)
         self._counter.value += 1
         return costs
 
-    def begin_testing(self, data: Sequence[Array]) -> Callable[[], Costs]:
+    def begin_testing(self, data: Minibatch) -> Callable[[], Costs]:
         """Begin fprop as in testing; the returned function waits for the costs."""
         return self._begin(data, training=False)
 
-    def train_minibatch(self, data: Sequence[Array]) -> Costs:
+    def train_minibatch(self, data: Minibatch) -> Costs:
         """Run fprop, bprop and update on one minibatch; returns the costs before the update."""
         return self.begin_training(data)()
 
-    def compute_gradients(self, data: Sequence[Array]) -> Costs:
+    def compute_gradients(self, data: Minibatch) -> Costs:
         """Run fprop and bprop without the update; the gradients can then be read.
 
         Dropout's masks are those of the next minibatch to be trained.
         """
         return self._begin(data, training=True, leave_out=(UPDATE,))()
 
-    def compute_costs(self, data: Sequence[Array]) -> Costs:
+    def compute_costs(self, data: Minibatch) -> Costs:
         """Run the fprop of training alone."""
         return self._begin(data, training=True, leave_out=(BPROP, SUM, UPDATE))()
 
-    def test_minibatch(self, data: Sequence[Array]) -> Costs:
+    def test_minibatch(self, data: Minibatch) -> Costs:
         """Run fprop as in testing; returns the costs."""
         return self.begin_testing(data)()
 
-    def _begin(
-        self, data: Sequence[Array], *, training: bool, leave_out: tuple[str, ...] = ()
-    ) -> Callable[[], Costs]:
+    def _begin(self, data: Minibatch, *, training: bool, leave_out: tuple[str, ...] = ()) -> Callable[[], Costs]:
         """Begin a pass over one minibatch of at most `mini` cases, less the steps of some phases."""
         cases = len(data[0])
         self._load(data, cases)
@@ -131,15 +142,30 @@ class ConvNet:
                 launch()
         return self._costs(cases)
 
-    def _load(self, data: Sequence[Array], cases: int) -> None:
+    def _upload_mean(self, mean: Array) -> None:
+        """Give every device the mean of the images that it gets as bytes."""
+        for name, found in self.bound.plan.means.items():
+            for device, tensor in found.items():
+                self.devices[device].upload(layer_mean(self.graph[name].layer, mean), self.bound.array(tensor, 0))
+
+    def _load(self, data: Minibatch, cases: int) -> None:
+        check_images(data, self.mean)
         parts = self.bound.plan.cut(cases)
         for name, portions in self.bound.plan.inputs.items():
-            source = fed(self.graph[name].layer, data)
-            for portion, tensor in portions.items():
+            sources = self._sources(name, data)
+            for portion, tensors in portions.items():
                 first, count = parts[portion.part]
                 if count:
-                    target = self.bound.array(tensor, count)
-                    self._feeders[name, portion].send(source[first : first + count].reshape(target.shape), target)
+                    for tensor, source in zip(tensors, sources, strict=True):
+                        target = self.bound.array(tensor, count)
+                        self._feeders[tensor].send(source[first : first + count].reshape(target.shape), target)
+
+    def _sources(self, name: str, data: Minibatch) -> tuple[Array, ...]:
+        """What is written into a data layer's tensors: all cases of each."""
+        layer, images = self.graph[name].layer, data[0]
+        if name in self.bound.plan.means and isinstance(images, Pixels):
+            return stored(layer, images)
+        return (fed(layer, data, self.mean),)
 
     def _costs(self, cases: int) -> Callable[[], Costs]:
         plan = self.bound.plan

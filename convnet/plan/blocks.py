@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from convnet.graph.layer_graph import Node
+from convnet.layers.data import Data
 from convnet.layers.neuron import Neuron
 from convnet.plan.step import Plan, Portion
-from convnet.tensor import Memory, Tensor, memory_shape
+from convnet.tensor import Content, Memory, Tensor, memory_shape
 from convnet.weights.layout import ParameterLayout
 from convnet.weights.parameter import Parameter
 
@@ -43,21 +44,43 @@ class Blocks:
         """All blocks of activations and gradients."""
         return list(self._memories.values())
 
-    def block(self, key: object, name: str, device: int, numbers: int, *, exact: bool = False) -> Memory:
+    def block(
+        self, key: object, name: str, device: int, numbers: int, content: Content = Content.ACTIVATIONS
+    ) -> Memory:
         """The block of activations for this purpose."""
-        return self._memories.setdefault((key, device), Memory(name, device, numbers, exact=exact))
+        return self._memories.setdefault((key, device), Memory(name, device, numbers, content=content))
 
     def whole(self, key: object, name: str, device: int, numbers: int) -> Tensor:
         """Numbers of the type of weights that have nothing to do with the number of cases."""
-        memory = Memory(name, device, numbers, per_case=False, exact=True)
+        memory = Memory(name, device, numbers, per_case=False, content=Content.EXACT)
         return Tensor(self._memories.setdefault((key, device), memory), (numbers,))
 
     def data(self, node: Node, portion: Portion) -> Tensor:
         """What a data layer gives to a device."""
-        memory = self.block(("data", node, portion.part), node.name, portion.device, node.layer.shape.features,
-                            exact=_is_label(node))  # fmt: skip
-        memory.pinned = True
-        return self._plan.inputs.setdefault(node.name, {}).setdefault(portion, _tensor(memory, node))
+        content = Content.EXACT if _is_label(node) else Content.ACTIVATIONS
+        features = node.layer.shape.features
+        return _tensor(self.block(("data", node, portion.part), node.name, portion.device, features, content), node)
+
+    def ready(self, node: Node, portion: Portion) -> Tensor:
+        """The same, where a minibatch comes ready and is written there."""
+        data = self.data(node, portion)
+        data.memory.pinned = True
+        return self._plan.inputs.setdefault(node.name, {}).setdefault(portion, (data,))[0]
+
+    def stored(self, node: Node, portion: Portion) -> tuple[Tensor, Tensor, Tensor]:
+        """The values, the mean and the shifts that `data` is made of, where a minibatch comes as Pixels."""
+        device, part, shape = portion.device, portion.part, node.layer.shape
+        values = self.block(("values", node, part), f"{node.name} values", device, shape.features, Content.BYTES)
+        pixels = _tensor(values, node)
+        channels = pixels.shape[-1]
+        shifts = self.block(("shifts", node, part), f"{node.name} shifts", device, channels, Content.EXACT)
+        mean = self.whole(("mean", node), f"{node.name} mean", device, shape.features).view(*pixels.shape)
+        for memory in (values, shifts, mean.memory):
+            memory.pinned = True
+        given = self._plan.inputs.setdefault(node.name, {})
+        given.setdefault(portion, (pixels, Tensor(shifts, (channels,))))
+        self._plan.means.setdefault(node.name, {}).setdefault(device, mean)
+        return pixels, mean, given[portion][1]
 
     def data_gradient(self, node: Node, portion: Portion) -> Tensor:
         """The gradient of what a data layer gave to a device."""
@@ -98,7 +121,7 @@ class Blocks:
 
     def costs(self, place: Place, values: int) -> Tensor:
         """The numbers that a cost layer gives for each case."""
-        memory = self.block(("costs", place.node, place.part), place.node.name, place.device, values, exact=True)
+        memory = self.block(("costs", place.node, place.part), place.node.name, place.device, values, Content.EXACT)
         memory.pinned = True
         found = self._plan.costs.setdefault(place.node.name, {})
         return found.setdefault(Portion(place.device, place.part), Tensor(memory, (values,)))
@@ -132,6 +155,17 @@ def _is_label(node: Node) -> bool:
     """Whether a data layer holds labels: whole numbers, which must not be rounded."""
     reading = [(above, index) for above in node.consumers for index, below in enumerate(above.inputs) if below is node]
     return any(index in above.layer.label_inputs for above, index in reading)
+
+
+def comes_as_pixels(node: Node) -> bool:
+    """Whether a data layer's minibatch is uploaded as it is stored, if the data has its images so.
+
+    Layers of whole channels are made of bytes on the device, each for itself. The host makes the others ready: rows
+    that are no whole channels, and labels, should an image be one.
+    """
+    layer = node.layer
+    images = isinstance(layer, Data) and layer.values["dataIdx"] == 0 and layer.channels is not None
+    return images and not _is_label(node)
 
 
 def works_in_place(node: Node) -> bool:

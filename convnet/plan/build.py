@@ -6,7 +6,7 @@ from typing import Any
 
 from convnet.graph.layer_graph import LayerGraph, Node
 from convnet.ops.dropout import Counter
-from convnet.plan.blocks import Blocks, Place, fused_into_input
+from convnet.plan.blocks import Blocks, Place, comes_as_pixels, fused_into_input
 from convnet.plan.emitter import LayerEmitter
 from convnet.plan.groups import Group, groups_of, layouts_of
 from convnet.plan.learning import clear_steps, statistics_steps, sum_steps, update_steps
@@ -26,15 +26,15 @@ def layouts(graph: LayerGraph) -> dict[int, ParameterLayout]:
 
 def build_plan(
     graph: LayerGraph, layouts: dict[int, ParameterLayout], *, mini: int, seed: int, counter: Counter,
-    types: NumberTypes, input_grads: bool = False, updates: bool = True,
+    types: NumberTypes, input_grads: bool = False, updates: bool = True, pixels: bool = False,
 ) -> Plan:  # fmt: skip
     """The plan of a net on the devices that it names.
 
     `layouts`: as the function of this name gives them. `counter` numbers the minibatches for dropout. `input_grads`:
     compute the gradients of the data too. `updates`: without, nothing is learned, and after a minibatch the gradients
-    are those of all of it.
+    are those of all of it. `pixels`: images come as Pixels.
     """
-    return Builder(graph, layouts, Plan(mini, types), seed, counter, input_grads, updates).build()
+    return Builder(graph, layouts, Plan(mini, types), seed, counter, input_grads, updates, pixels).build()
 
 
 class Builder:
@@ -42,10 +42,10 @@ class Builder:
 
     def __init__(
         self, graph: LayerGraph, layouts: dict[int, ParameterLayout], plan: Plan, seed: int, counter: Counter,
-        input_grads: bool, updates: bool,
+        input_grads: bool, updates: bool, pixels: bool,
     ) -> None:  # fmt: skip
         self.graph, self.layouts, self.plan, self.seed, self.counter = graph, layouts, plan, seed, counter
-        self.updates = updates
+        self.updates, self.pixels = updates, pixels
         self.passes = Passes.of(graph)
         self.groups = groups_of(graph, self.passes)
         plan.parts = self.passes.most
@@ -148,7 +148,7 @@ class Builder:
     def output_here(self, node: Node, reader: Place, phase: str) -> Tensor:
         """The output of an input layer on the device of a layer that reads it, copied there if need be."""
         if node.layer.type == "data":
-            return self.blocks.data(node, Portion(reader.device, reader.part))
+            return self._data_here(node, Portion(reader.device, reader.part), phase)
         below = reader.below(node)
         output = self.blocks.output(below)
         if below.device == reader.device:
@@ -157,6 +157,16 @@ class Builder:
         if self.derive(output.memory, copy.memory):
             self._steps.append(Step(phase, node.name, reader.device, COPY, (output, copy), {}, reader.part))
         return copy
+
+    def _data_here(self, node: Node, portion: Portion, phase: str) -> Tensor:
+        """What a data layer gives to a device, made there of what is stored if it comes as Pixels."""
+        if not self.pixels or not comes_as_pixels(node):
+            return self.blocks.ready(node, portion)
+        data, (values, mean, shifts) = self.blocks.data(node, portion), self.blocks.stored(node, portion)
+        if self.derive(values.memory, data.memory):
+            arguments = values, mean, shifts, data
+            self._steps.append(Step(phase, node.name, portion.device, "pixels.normalize", arguments, {}, portion.part))
+        return data
 
     def gradient_here(self, node: Node, reader: Place) -> Tensor:
         """Where a layer that reads another one puts the gradient of that one's output: on its own device."""

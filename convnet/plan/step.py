@@ -49,10 +49,11 @@ class Step:
 class Plan:
     """The steps of a training minibatch and of a test minibatch of at most `mini` cases, cut into `parts`.
 
-    `inputs` are the tensors that data layers are written into, `gradients` the gradients of those of them where they
-    are computed, `costs` the numbers of each cost layer, one row a case, `kept` copies of the outputs of layers that
-    tests keep; all of them by layer and portion. `arenas`: bytes of memory that all activations and gradients of a
-    device take together. `types`: what it was laid out for.
+    `inputs` are the tensors that data layers are written into, one for each, but values and shifts where they come as
+    Pixels; `gradients` the gradients of data layers where they are computed, `costs` the numbers of each cost layer,
+    one row a case, `kept` copies of the outputs of layers that tests keep; all of them by layer and portion. `means`:
+    by layer that comes as Pixels and device, where its mean is to be written once. `arenas`: bytes of memory that all
+    activations and gradients of a device take together. `types`: what it was laid out for.
     """
 
     mini: int
@@ -61,7 +62,8 @@ class Plan:
     train: list[Step] = field(default_factory=list)
     test: list[Step] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
-    inputs: dict[str, dict[Portion, Tensor]] = field(default_factory=dict)
+    inputs: dict[str, dict[Portion, tuple[Tensor, ...]]] = field(default_factory=dict)
+    means: dict[str, dict[int, Tensor]] = field(default_factory=dict)
     gradients: dict[str, dict[Portion, Tensor]] = field(default_factory=dict)
     costs: dict[str, dict[Portion, Tensor]] = field(default_factory=dict)
     kept: dict[str, dict[Portion, Tensor]] = field(default_factory=dict)

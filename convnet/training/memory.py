@@ -60,14 +60,16 @@ def megabytes(size: int) -> str:
 
 
 def net_memory(
-    graph: LayerGraph, mini: int, device: Device, workspace: int = 0, *, numbers: Sequence[int] = (0,)
-) -> NetMemory:
+    graph: LayerGraph, mini: int, device: Device, workspace: int = 0, *, numbers: Sequence[int] = (0,),
+    pixels: bool = False,
+) -> NetMemory:  # fmt: skip
     """What training a net takes of the memory of a device of this kind.
 
-    workspace: bytes known to be needed for it. numbers: those that the net's `gpu` keys give the device.
+    workspace: bytes known to be needed for it. numbers: those that the net's `gpu` keys give the device. pixels: images
+    come as Pixels.
     """
     where, types = layouts(graph), device.types(np.dtype(np.float32))
-    plan = build_plan(graph, where, mini=mini, seed=0, counter=Counter(), types=types)
+    plan = build_plan(graph, where, mini=mini, seed=0, counter=Counter(), types=types, pixels=pixels)
     weights = sum(weight_bytes(where[number], types) for number in numbers if number in where)
     activations = sum(plan.arenas.get(number, 0) for number in numbers)
     inputs = sum(_inputs(plan, device, number) for number in numbers)
@@ -78,10 +80,9 @@ def net_memory(
 def _inputs(plan: Plan, device: Device, number: int) -> int:
     """A device that is given work ahead of time keeps each minibatch outside the plan's memory until its turn."""
     rooms = device.ahead + 1 if device.ahead else 0
-    portions = [items for tensors in plan.inputs.values() for items in tensors.items()]
-    return rooms * sum(
-        plan.types.size(tensor.memory, plan.most_cases) for portion, tensor in portions if portion.device == number
-    )
+    given = [items for portions in plan.inputs.values() for items in portions.items()]
+    own = [tensor for portion, tensors in given for tensor in tensors if portion.device == number]
+    return rooms * sum(plan.types.size(tensor.memory, plan.most_cases) for tensor in own)
 
 
 def _peak(plan: Plan, numbers: Sequence[int]) -> str:
@@ -97,32 +98,34 @@ def advice(largest: int) -> str:
 
 def largest_mini(
     graph: LayerGraph, device: Device, room: int, *, below: int | None = None, workspace: int = 0,
-    numbers: Sequence[int] = (0,),
+    numbers: Sequence[int] = (0,), pixels: bool = False,
 ) -> int:  # fmt: skip
     """The most cases of a minibatch with which a net takes no more than `room` bytes of a device; 0 if one takes more.
 
-    below: look for fewer cases than that only. workspace, numbers: as in `net_memory`.
+    below: look for fewer cases than that only. workspace, numbers, pixels: as in `net_memory`.
     """
     fits, exceeds = 0, below
     while exceeds is None or exceeds - fits > 1:
         tried = (fits + exceeds) // 2 if exceeds else max(1, 2 * fits)
-        if net_memory(graph, tried, device, workspace, numbers=numbers).needed <= room:
+        if net_memory(graph, tried, device, workspace, numbers=numbers, pixels=pixels).needed <= room:
             fits = tried
         else:
             exceeds = tried
     return fits
 
 
-def check_memory(graph: LayerGraph, mini: int, devices: Sequence[Device]) -> None:
+def check_memory(graph: LayerGraph, mini: int, devices: Sequence[Device], *, pixels: bool = False) -> None:
     """Check that a net fits before anything is allocated, if the devices tell how much is free.
+
+    pixels: as in `net_memory`.
 
     Raises:
         ConvnetError: if it cannot fit, with what it needs and the largest minibatch that fits.
     """
     for name, (device, numbers) in _by_name(devices).items():
         free = device.free_memory()
-        if free is not None and net_memory(graph, mini, device, numbers=numbers).held > free:
-            raise too_large(graph, mini, devices, name)
+        if free is not None and net_memory(graph, mini, device, numbers=numbers, pixels=pixels).held > free:
+            raise too_large(graph, mini, devices, name, pixels=pixels)
 
 
 def _by_name(devices: Sequence[Device]) -> dict[str, tuple[Device, list[int]]]:
@@ -143,20 +146,24 @@ def need_told(net: ConvNet) -> Iterator[None]:
     try:
         yield
     except DeviceMemoryError as error:
-        raise too_large(net.graph, net.mini, net.devices, error.device, workspace=error.needed) from None
+        pixels = net.mean is not None
+        raise too_large(
+            net.graph, net.mini, net.devices, error.device, workspace=error.needed, pixels=pixels
+        ) from None  # fmt: skip
 
 
 def too_large(
-    graph: LayerGraph, mini: int, devices: Sequence[Device], full: str, *, workspace: int = 0
+    graph: LayerGraph, mini: int, devices: Sequence[Device], full: str, *, workspace: int = 0, pixels: bool = False
 ) -> ConvnetError:
     """The error for a net that does not fit into what is free on the device of this name.
 
-    workspace: bytes that an operation asked for in vain, when the net had its own memory already.
+    workspace: bytes that an operation asked for in vain, when the net had its own memory already. pixels: as in
+    `net_memory`.
     """
     device, numbers = _by_name(devices)[full]
-    found = net_memory(graph, mini, device, workspace, numbers=numbers)
+    found = net_memory(graph, mini, device, workspace, numbers=numbers, pixels=pixels)
     free = (device.free_memory() or 0) + (found.held if workspace else 0)
-    largest = largest_mini(graph, device, free, below=mini, workspace=workspace, numbers=numbers)
+    largest = largest_mini(graph, device, free, below=mini, workspace=workspace, numbers=numbers, pixels=pixels)
     room = f"{megabytes(free)} MB are free for it"
     return ConvnetError(f"{device}: with --mini {mini} the net needs {found}; {room}; {advice(largest)}")
 
@@ -164,7 +171,8 @@ def too_large(
 def describe_memory(graph: LayerGraph, mini: int, devices: Sequence[Device]) -> list[dict[str, Any]]:
     """What a net needs of each device, as plain values for JSON.
 
-    `free` and `largest_mini` are None where a device does not tell.
+    `free` and `largest_mini` are None where a device does not tell. The images are taken to come ready: as Pixels they
+    take less of a GPU.
     """
     return [_describe_memory(graph, mini, device, numbers) for device, numbers in _by_name(devices).values()]
 

@@ -119,14 +119,14 @@ def open_net(session: Session, device: DeviceOptions, *, initial: bool = True) -
         ConvnetError: if there are no such devices, or the net does not fit into their memory.
     """
     graph, mini, seed = session.graph, session.options["mini"], session.options["seed"]
-    opened = open_devices(device, graph.devices)
-    check_memory(graph, mini, opened)
+    mean, opened = session.provider.subtracted, open_devices(device, graph.devices)
+    check_memory(graph, mini, opened, pixels=mean is not None)
     try:
-        return ConvNet(graph, opened, mini=mini, seed=seed, initial=initial)
+        return ConvNet(graph, opened, mini=mini, seed=seed, initial=initial, mean=mean)
     except DeviceMemoryError as error:
         full = error.device
     # Here the error is gone, and with it the half-made net that it held: its memory is free again.
-    raise too_large(graph, mini, opened, full)
+    raise too_large(graph, mini, opened, full, pixels=mean is not None)
 
 
 def load_weights(net: ConvNet, checkpoint: Checkpoint, folder: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from convnet import ops
 from convnet.ops.neuron import IDENT
-from convnet.tensor import Tensor
+from convnet.tensor import Content, Tensor
 
 PRODUCTS = ("conv", "local", "matmul")
 BIAS_AFTERWARDS = ("local.fprop", "matmul.fprop")  # in a pass of its own, after the sums were written
@@ -63,7 +63,8 @@ def _with_rounded_operands(net, step, launch, cases):
 
 def _with_rounded_activations(net, step, launch, cases):
     """Activations and their gradients are rounded whenever they are written; images before they are read."""
-    tensors = [tensor for tensor in step.tensors() if tensor.memory.space == "activations" and not tensor.memory.exact]
+    held = [tensor for tensor in step.tensors() if tensor.memory.space == "activations"]
+    tensors = [tensor for tensor in held if tensor.memory.content is Content.ACTIVATIONS]
     arrays = [net.bound.array(tensor, cases) for tensor in tensors]
     launches = _sums_and_rest(net, step, cases) if step.operation in BIAS_AFTERWARDS else [launch]
 

@@ -119,6 +119,11 @@ def chances(r: Numbers, classes: int) -> Array:
     return numbers
 
 
+def pixels(r: Numbers, *shape: int) -> Array:
+    """Bytes."""
+    return (np.abs(r(*shape) * 100) % 256).astype(np.uint8)
+
+
 # One call of each operation on numbers from `r`, large enough to be cut for five threads.
 CALLS: dict[str, Callable[[Numbers], Arguments]] = {
     "bce.fprop": lambda r: call(chances(r, 67), chances(r, 67), r(7, 3), pos_weight=2.5),
@@ -184,6 +189,7 @@ CALLS: dict[str, Callable[[Numbers], Arguments]] = {
     "matmul.bprop_weights": lambda r: call(r(131, 701), r(131, 603), r(701, 603), accumulate=True),
     "neuron.fprop": lambda r: call(r(7, 11, 13, 37), r(7, 11, 13, 37), LOGISTIC),
     "neuron.bprop": lambda r: call(r(7, 11, 13, 37), r(7, 11, 13, 37), r(7, 11, 13, 37), LOGISTIC, accumulate=True),
+    "pixels.normalize": lambda r: call(pixels(r, *X), r(*X[1:]), r(13, 6), r(*X)),
     "pool.fprop_maxabs": lambda r: call(r(*X), r(*POOLED), POOL),
     "pool.fprop_sum": lambda r: call(r(*X), r(*POOLED), POOL),
     "pool.bprop_sum": lambda r: call(r(*POOLED), r(*X), POOL, accumulate=True),

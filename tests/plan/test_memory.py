@@ -11,12 +11,12 @@ from convnet.net import ConvNet
 from convnet.plan import build
 from convnet.plan.memory import assign_offsets
 from convnet.plan.step import BPROP, Step
-from convnet.tensor import Memory, NumberTypes, Tensor
+from convnet.tensor import Content, Memory, NumberTypes, Tensor
 from tests.layers.examples import EXAMPLES, example
 from tests.net.nets import graph_of
 
 ALIGNMENT = 256
-TYPES = NumberTypes(np.dtype(np.float32), np.dtype(np.float16))  # of blocks that are exact, and of others
+TYPES = NumberTypes(np.dtype(np.float32), np.dtype(np.float16))  # of blocks that are exact, and of activations
 FLAT = Memory("weights", 0, 1000, per_case=False, space="weights", offset=0)
 
 
@@ -29,8 +29,8 @@ def a_step(memories):
 
 
 def size(memory, mini, types=TYPES):
-    width = types.weights.itemsize if memory.exact else types.activations.itemsize
-    return memory.numbers * (mini if memory.per_case else 1) * width
+    widths = {Content.ACTIVATIONS: types.activations.itemsize, Content.EXACT: types.weights.itemsize, Content.BYTES: 1}
+    return memory.numbers * (mini if memory.per_case else 1) * widths[memory.content]
 
 
 def needed(memories, steps):
@@ -45,10 +45,10 @@ def needed(memories, steps):
 
 @st.composite
 def problems(draw):
-    kinds = st.tuples(st.integers(1, 900), st.booleans(), st.booleans(), st.integers(0, 9))
+    kinds = st.tuples(st.integers(1, 900), st.booleans(), st.sampled_from(Content), st.integers(0, 9))
     memories = [
-        Memory(f"m{i}", 0, n, per_case=per_case, exact=exact, pinned=pin == 0)
-        for i, (n, per_case, exact, pin) in enumerate(draw(st.lists(kinds, max_size=9)))
+        Memory(f"m{i}", 0, n, per_case=per_case, content=content, pinned=pin == 0)
+        for i, (n, per_case, content, pin) in enumerate(draw(st.lists(kinds, max_size=9)))
     ]
     chosen = st.lists(st.sampled_from(memories), max_size=4) if memories else st.just([])
     steps = [a_step(used) for used in draw(st.lists(chosen, max_size=12))]

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import subprocess
 import sys
 import weakref
@@ -9,14 +10,17 @@ import weakref
 import numpy as np
 import pytest
 
+from convnet.backends import DeviceOptions
 from convnet.backends.cpu.device import CpuDevice
 from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.net import ConvNet
 from convnet.plan.memory import peak
 from convnet.plan.step import FPROP, Step
-from convnet.tensor import Memory, NumberTypes, Tensor
+from convnet.tensor import Content, Memory, NumberTypes, Tensor
 from convnet.training import memory, runs
-from convnet.training.memory import check_memory, describe_memory, largest_mini, net_memory, too_large
+from convnet.training.memory import check_memory, describe_memory, largest_mini, need_told, net_memory, too_large
+from convnet.training.runs import open_net
+from convnet.training.session import open_session, read_files
 from tests.conftest import ROOT
 from tests.net.nets import graph_of
 
@@ -81,6 +85,41 @@ def test_a_net_takes_what_was_foretold(graph, mini, activations):
     assert device.taken == 0
 
 
+@pytest.mark.parametrize("activations", [FLOAT32, FLOAT16])
+@pytest.mark.parametrize("mini", [1, 5, 64])
+def test_images_that_come_as_pixels(graph, mini, activations):
+    """A byte for each value is on its way, and lies on the device with the mean; shifts and labels are exact."""
+    device, mean = SmallDevice(10**9, activations=activations), np.zeros(())
+    foretold = net_memory(graph, mini, device, pixels=True)
+    net = ConvNet(graph, device, mini=mini, initial=False, mean=mean)
+    assert foretold.weights + foretold.activations == device.taken
+    assert foretold.inputs == 2 * mini * (3 * 8 * 8 + 4 * 3 + 4)
+    if mini == 64:
+        assert foretold.held < net_memory(graph, mini, device).held
+    del net
+
+
+def test_a_session_whose_images_come_as_pixels(tmp_path, open_as):
+    """The net gets the provider's mean, and is foretold to need what such a net needs."""
+    place, device = Place(tmp_path), SmallDevice(0)
+    session = open_session(read_files(str(place.layers), str(place.params)), {"data": str(place.data)})
+    session.provider.subtracted = np.full((8, 8, 3), 7.0, np.float32)
+    open_as(device)
+    ready, pixels = (net_memory(session.graph, 500, device, pixels=pixels) for pixels in (False, True))
+    session.options["mini"] = 500
+    device.size = pixels.held - 1
+    with pytest.raises(ConvnetError, match=re.escape(f"needs {pixels}; ")):
+        open_net(session, DeviceOptions("cpu"))
+    device.size += 1
+    assert device.size < ready.held
+    net = open_net(session, DeviceOptions("cpu"))
+    assert net.mean is session.provider.subtracted
+    asked = DeviceMemoryError("cpu:0", 10**6, 0)
+    needs = net_memory(session.graph, 500, device, workspace=10**6, pixels=True)
+    with pytest.raises(ConvnetError, match=re.escape(f"needs {needs}; ")), need_told(net):
+        raise asked
+
+
 def test_each_device_takes_what_was_foretold_for_it():
     """Two replicas of the first layers, the last one elsewhere; a device between them is not used."""
     layers = LAYERS.replace("[fc]\n", "[fc]\ngpu=3\n").replace("[scale]\n", "[scale]\ngpu=0,1\n")
@@ -142,7 +181,7 @@ def test_the_need_peaks_where_most_bytes_are_in_use():
     steps = [a_step("1", FPROP, a), a_step("2", FPROP, b), a_step("3", FPROP, b, c), a_step("4", FPROP, d),
              a_step("5", FPROP, b, c), a_step("6", FPROP, e)]  # fmt: skip
     assert peak([a, b, c, d, e], steps, 4, NumberTypes(FLOAT32, FLOAT32)) is steps[3]
-    exact = Memory("exact", 0, 700, exact=True)
+    exact = Memory("exact", 0, 700, content=Content.EXACT)
     steps = [a_step("1", FPROP, e), a_step("2", FPROP, exact)]
     assert peak([e, exact], steps, 4, NumberTypes(FLOAT32, FLOAT16)) is steps[1]
 
@@ -262,7 +301,7 @@ except ConvnetError as error:
     kept.append(error)
 print(kept[0])
 print(device.free_memory() == free)
-runs.check_memory = lambda *arguments: None
+runs.check_memory = lambda *arguments, **keywords: None
 try:
     start(100000)
 except ConvnetError as error:
