@@ -34,4 +34,4 @@ class _Commands(click.Group):
 
 @click.command("data", cls=_Commands)
 def command() -> None:
-    """Prepare data, get it, and look at it."""
+    """Make data batches of photographs, download published data sets, and look at what is in data."""

@@ -19,7 +19,7 @@ _UNUSED = {
     "force-save": "a checkpoint is saved after every test and when training ends",
     "layer-path": "--layers and --params take whole paths",
     "logreg-name": "the costs of all cost layers are shown",
-    "multiview-test": "tests see the centre of each image",
+    "multiview-test": "convnet test --multiview averages ten views of each image",
 }
 _COMMANDS = {
     "test-only": "convnet test --checkpoint RUN tests a net",

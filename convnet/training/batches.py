@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import NamedTuple
 
-from convnet.data.provider import Batch, DataProvider
-from convnet.errors import ConvnetError
+from convnet.data.provider import DataProvider
+from convnet.pixels import Minibatch
+from convnet.training.ranges import TrainRange
 
 
 class DataBatch(NamedTuple):
-    """A data batch and where it belongs."""
+    """An open data batch: where it belongs, its number of cases, and its minibatches, each of which comes once."""
 
     epoch: int
     batchnum: int
-    data: Batch
+    cases: int
+    minibatches: Iterator[Minibatch]
+
+    def close(self) -> None:
+        """End the minibatches, if they hold anything: those not asked for yet are not wanted any more."""
+        close = getattr(self.minibatches, "close", None)  # generators have it, other iterators need not
+        if close is not None:
+            close()
 
 
 class BatchManager:
-    """Goes through `batch_range` again and again; each time is an epoch.
+    """Goes through the data batches of a range again and again; each time is an epoch.
 
-    `epoch` (from 1) and `batch_idx` (from 0, an index into `batch_range`) say which batch is the current one.
-    `testing_freq`: every that many batches it is time to sync, test, print and checkpoint. While one batch is used the
-    next is prepared in a thread of its own, up to the last one of epoch `epochs`.
+    `epoch` (from 1) and `batch_idx` (from 0, an index into the epoch's range) say which batch is the current one.
+    Batches come in minibatches of `mini` cases, the current one from case `first` on. `testing_freq`: every that many
+    batches it is time to sync, test, print and checkpoint; without, at the end of every epoch. While one batch is used
+    the next is opened in a thread of its own, up to the last one of epoch `epochs`. `multiview`: as in
+    DataProvider.open_batch.
     """
 
     def __init__(
-        self, provider: DataProvider, batch_range: Sequence[int], *, epochs: int, testing_freq: int | None = None,
-        shuffle: bool = False, epoch: int = 1, batch_idx: int = 0, train: bool = True,
+        self, provider: DataProvider, batch_range: TrainRange, *, mini: int, epochs: int,
+        testing_freq: int | None = None, shuffle: bool = False, epoch: int = 1, batch_idx: int = 0, first: int = 0,
+        train: bool = True, multiview: bool = False,
     ) -> None:  # fmt: skip
-        self.provider, self.batch_range, self.epochs = provider, list(batch_range), epochs
-        self.testing_freq = testing_freq or len(self.batch_range)
-        self.shuffle, self.train = shuffle, train
+        self.provider, self._range, self.mini, self.epochs = provider, batch_range, mini, epochs
+        self.testing_freq = testing_freq
+        self.shuffle, self.train, self.multiview = shuffle, train, multiview
         self.epoch, self.batch_idx = epoch, batch_idx
+        self._first = first
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        self._next: tuple[tuple[int, int], Future[Batch]] | None = None
+        self._opening: dict[tuple[int, int], Future[DataBatch]] = {}
+
+    @property
+    def batch_range(self) -> list[int]:
+        """The batches of the current epoch."""
+        return self._range.at(self.epoch)
 
     @property
     def batchnum(self) -> int:
@@ -45,7 +63,7 @@ class BatchManager:
     @property
     def batches_done(self) -> int:
         """Batches that `get_next_batch` has given since the beginning of training."""
-        return len(self.batch_range) * (self.epoch - 1) + self.batch_idx
+        return self._range.before(self.epoch) + self.batch_idx
 
     @property
     def finished(self) -> bool:
@@ -55,52 +73,58 @@ class BatchManager:
     @property
     def progress(self) -> float:
         """The share of training done before the current batch, 0..1; what learning rates depend on."""
-        return min(1.0, self.batches_done / (self.epochs * len(self.batch_range)))
+        return min(1.0, self.batches_done / self._range.before(self.epochs + 1))
 
     @property
     def test_is_due(self) -> bool:
         """Whether to sync, test, print and checkpoint once the batch given last is done."""
-        done = self.batches_done
-        return done % self.testing_freq == 0 or done == self.epochs * len(self.batch_range)
+        done, frequency = self.batches_done, self.testing_freq
+        ended = self.batch_idx == 0 if frequency is None else done % frequency == 0
+        return ended or done == self._range.before(self.epochs + 1)
 
     def get_next_batch(self) -> DataBatch:
-        """Give the current batch, then advance; the one after it is prepared meanwhile."""
-        key = (self.epoch, self.batch_idx)
-        ready = self._next is not None and self._next[0] == key
-        data = self._next[1].result() if ready and self._next else self._load(*key)
-        following = self._following()
-        if following[0] <= self.epochs:
-            self._next = (following, self._worker.submit(self._load, *following))
-        batch = DataBatch(self.epoch, self.batchnum, data)
+        """Give the current batch, then advance; the one after it is opened meanwhile. The caller closes the batch."""
+        current = self.epoch, self.batch_idx
+        opening = self._opening.pop(current, None)
+        batch = opening.result() if opening else self._open(*current, self._first)
         self.advance_batch()
+        if not self.finished:
+            following = self.epoch, self.batch_idx
+            self._opening[following] = self._worker.submit(self._open, *following)
         return batch
 
     def advance_batch(self) -> None:
         """Make the next batch the current one; after the last of the range a new epoch begins."""
-        self.epoch, self.batch_idx = self._following()
-
-    def _following(self) -> tuple[int, int]:
         wraps = self.batch_idx + 1 == len(self.batch_range)
-        return (self.epoch + 1, 0) if wraps else (self.epoch, self.batch_idx + 1)
+        self.epoch, self.batch_idx = (self.epoch + 1, 0) if wraps else (self.epoch, self.batch_idx + 1)
+        self._first = 0
 
-    def _load(self, epoch: int, batch_idx: int) -> Batch:
-        return self.provider.get_batch(
-            self.batch_range[batch_idx], epoch, train=self.train, shuffle=self.shuffle, batch_range=self.batch_range
-        )
+    def close(self) -> None:
+        """Close what was opened for later; no batch is given afterwards."""
+        self._worker.shutdown(cancel_futures=True)
+        for opening in self._opening.values():
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().close()
+        self._opening.clear()
+
+    def _open(self, epoch: int, batch_idx: int, first: int = 0) -> DataBatch:
+        batch_range = self._range.at(epoch)
+        number = batch_range[batch_idx]
+        minibatches = self.provider.open_batch(
+            number, epoch, self.mini, train=self.train, shuffle=self.shuffle, batch_range=batch_range, first=first,
+            multiview=self.multiview,
+        )  # fmt: skip
+        return DataBatch(epoch, number, self.provider.cases(number), minibatches)
 
 
-def checked_range(
-    asked: Sequence[int] | None, usual: Sequence[int], provider: DataProvider, option: str
-) -> list[int]:
-    """The batches asked for, of those that the data has, or the usual ones.
+def batches_to_test(
+    provider: DataProvider, batch_range: Sequence[int], mini: int, *, multiview: bool = False
+) -> Generator[DataBatch, None, None]:
+    """Each batch of the range once, as in testing, open until the next one is asked for."""
+    every = TrainRange(list(batch_range), list(batch_range))
+    manager = BatchManager(provider, every, mini=mini, epochs=1, train=False, multiview=multiview)
+    with closing(manager):
+        while not manager.finished:
+            with closing(manager.get_next_batch()) as batch:
+                yield batch
 
-    Raises:
-        ConvnetError: if one of them does not exist.
-    """
-    present = [*provider.train_batches, *provider.test_batches]
-    missing = [number for number in asked or [] if number not in present]
-    if missing:
-        raise ConvnetError(f"--{option}: expected data batches from {present[0]} to {present[-1]}, found {missing[0]}")
-    if not (asked or usual):
-        raise ConvnetError(f"--{option}: the data has no batches for this; the option can name others")
-    return list(asked or usual)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
-from convnet.data.provider import Batch, DataProvider
+from convnet.data.provider import DataProvider
 from convnet.layers.cost import CostLayer, reported
 from convnet.net import ConvNet, Costs
+from convnet.pixels import Minibatch
+from convnet.training.batches import batches_to_test
 
 
 @dataclass
@@ -40,19 +43,13 @@ class Totals:
         }
 
 
-def minibatches(data: Batch, mini: int, first: int = 0) -> Iterator[Batch]:
-    """A data batch cut in order into minibatches of `mini` cases, from case `first`; the last may be shorter."""
-    for start in range(first, len(data[0]), mini):
-        yield [matrix[start : start + mini] for matrix in data]
-
-
 def begun(
-    begin: Callable[[Batch], Callable[[], Costs]], data: Iterable[Batch], ahead: int
+    begin: Callable[[Minibatch], Callable[[], Costs]], data: Iterable[Minibatch], ahead: int
 ) -> Iterator[tuple[int, Costs]]:
     """Begin minibatches one after the other; yields the cases and costs of each when it is done.
 
     `ahead` more than the one that is waited for are given to the device, so that it is never idle. Whoever stops
-    `data` gets those that were begun.
+    `data` gets those that were begun. A minibatch is asked for when the one before is begun, and no longer needed.
     """
     waiting: deque[tuple[int, Callable[[], Costs]]] = deque()
     for minibatch in data:
@@ -64,14 +61,14 @@ def begun(
         yield cases, costs()
 
 
-def evaluate(net: ConvNet, provider: DataProvider, batch_range: Sequence[int]) -> Iterator[Totals]:
+def evaluate(net: ConvNet, provider: DataProvider, batch_range: Sequence[int]) -> Generator[Totals, None, None]:
     """Test on these batches; yields the totals so far after every minibatch."""
     totals = Totals(layers=net.graph.costs)
-    for batchnum in batch_range:
-        data = minibatches(provider.get_batch(batchnum, 1, train=False), net.mini)
-        for cases, costs in begun(net.begin_testing, data, net.ahead):
-            totals.add(costs, cases)
-            yield totals
+    with closing(batches_to_test(provider, batch_range, net.mini)) as batches:
+        for batch in batches:
+            for cases, costs in begun(net.begin_testing, batch.minibatches, net.ahead):
+                totals.add(costs, cases)
+                yield totals
 
 
 def test_error(costs: Costs) -> float:

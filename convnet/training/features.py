@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +15,13 @@ import numpy as np
 from convnet.backends import DeviceOptions
 from convnet.config.nearest import nearest
 from convnet.data.pickle2 import pickle2
-from convnet.data.provider import Batch
 from convnet.errors import ConvnetError
 from convnet.graph.layer_graph import LayerGraph, Node
 from convnet.net import ConvNet
-from convnet.training.batches import checked_range
+from convnet.training.batches import DataBatch, batches_to_test
 from convnet.training.checkpoint import Checkpoint, newest
-from convnet.training.evaluate import minibatches
 from convnet.training.memory import need_told
+from convnet.training.ranges import checked_range
 from convnet.training.runs import load_weights, open_net, reopened_session
 
 Array = np.ndarray[Any, Any]
@@ -69,13 +69,12 @@ def write_features(
     net = open_net(session, device, initial=False)
     load_weights(net, checkpoint, folder)
     features, total = node.layer.shape.features, sum(map(provider.cases, batches))
-    with need_told(net), _Folder(out) as files:
+    opened = closing(batches_to_test(provider, batches, net.mini))
+    with need_told(net), _Folder(out) as files, closing(provider), opened as data:
         done = 0
-        for number in batches:
-            batch = provider.get_batch(number, 1, train=False)
-            found = _outputs(net, node.name, batch, progress, done, total)
-            files.write_batch(number, form, found, batch[1])
-            done += len(found)
+        for batch in data:
+            files.write_batch(batch.batchnum, form, *_outputs(net, node.name, batch, progress, done, total))
+            done += batch.cases
         if form == ORIGINAL:
             size = provider.cases(batches[0])
             files.write_meta(source_model=str(folder.resolve()), num_vis=features, batch_size=size)
@@ -100,17 +99,18 @@ def output_node(graph: LayerGraph, name: str) -> Node:
 
 
 def _outputs(
-    net: ConvNet, name: str, batch: Batch, progress: Callable[[int, int], None], done: int, total: int
-) -> Array:
-    """What a layer gives for the cases of a data batch, before which `done` of `total` cases were done."""
-    found = []
-    for minibatch in minibatches(batch, net.mini):
+    net: ConvNet, name: str, batch: DataBatch, progress: Callable[[int, int], None], done: int, total: int
+) -> tuple[Array, Array]:
+    """What a layer gives for the cases of a batch, before which `done` of `total` cases were done, and their labels."""
+    found, labels = [], []
+    for minibatch in batch.minibatches:
         progress(done, total)
         net.test_minibatch(minibatch)
         found.append(net.output(name, len(minibatch[0])))
+        labels.append(np.array(minibatch[1]))
         done += len(minibatch[0])
     progress(done, total)
-    return np.concatenate(found)
+    return np.concatenate(found), np.concatenate(labels)
 
 
 class _Folder:

@@ -13,7 +13,9 @@ from convnet.training.checkpoint import Checkpoint
 from convnet.training.options import Options
 
 # Options that say how one data set is to be read: with other data they mean nothing.
-_OF_ONE_DATA_SET = ("data-provider", "batch-size", "test-share", "image-size", "train-range", "test-range")
+_OF_ONE_DATA_SET = (
+    "data-provider", "batch-size", "test-share", "image-size", "train-range", "late-range", "late-epoch", "test-range",
+)  # fmt: skip
 
 
 def data_record(provider: DataProvider) -> dict[str, Any]:

@@ -31,6 +31,8 @@ DATA = (
     Key("test-share", Float(above=0, maximum=1), "share of the cases to test on, where the data does not tell",
         default=None),
     Key("image-size", Int(minimum=1), "side that the images of a folder are brought to", default=None),
+    Key("workers", Int(minimum=1), "processes that decode photographs; default: as many as there are cores",
+        default=None),
 )  # fmt: skip
 NET = (
     Key("mini", Int(minimum=1), "cases in a minibatch", default=128),
@@ -41,6 +43,9 @@ NET = (
 RUN = (
     Key("epochs", Int(minimum=1), "how often to go through the training batches", default=50),
     Key("train-range", IntRange(), "data batches to train on, like 1-5; default: all training batches", default=None),
+    Key("late-range", IntRange(), "data batches to train on from epoch late-epoch on, such as those held back before",
+        default=None),
+    Key("late-epoch", Int(minimum=1), "the first epoch that trains on late-range", default=None),
     Key("test-freq", Int(minimum=1), "training batches from one test and checkpoint to the next; default: an epoch's",
         default=None, aliases=("testing-freq",)),
     Key("shuffle", Bool(), "order the cases anew in every epoch (the originals keep the order)", default=False),
@@ -55,8 +60,10 @@ _CROPS = ("crop", "crop-border")
 # Options that say where to run and where to write, not what is computed.
 _ON_THE_COMMAND_LINE = {
     name: f"belongs on the command line (--{name})"
-    for name in ("device", "gpu", "threads", "precision", "tune", "save-path", "checkpoint", "layers", "params")
-}
+    for name in ("device", "gpu", "threads", "workers", "precision", "tune", "save-path", "checkpoint", "layers",
+                 "params")
+}  # fmt: skip
+_IN_FILES = tuple(key for key in ALL if key.name not in _ON_THE_COMMAND_LINE)
 
 Options = dict[str, Any]  # by name; what nobody set is absent
 
@@ -66,8 +73,8 @@ def read_train_section(params: CfgFile | None, layers: CfgFile, report: Report) 
     section = params.sections.get(TRAIN_SECTION) if params else None
     if section is None or TRAIN_SECTION in layers.sections:
         return {}
-    values = read_values(section, ALL, report=report, misplaced=_ON_THE_COMMAND_LINE)
-    given = {key.name for key in ALL for name in (key.name, *key.aliases) if name.lower() in section.entries}
+    values = read_values(section, _IN_FILES, report=report, misplaced=_ON_THE_COMMAND_LINE)
+    given = {key.name for key in _IN_FILES for name in (key.name, *key.aliases) if name.lower() in section.entries}
     return {name: value for name, value in values.items() if name in given}
 
 
@@ -76,7 +83,7 @@ def train_section(params: CfgFile, layers: CfgFile) -> str:
     section = params.sections.get(TRAIN_SECTION)
     if section is None or TRAIN_SECTION in layers.sections:
         return ""
-    lines = given_lines(ALL, section)
+    lines = given_lines(_IN_FILES, section)
     return section_text(TRAIN_SECTION, lines) if lines else ""
 
 
@@ -96,8 +103,12 @@ def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Options:
 
 
 def to_plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as values that JSON holds; the path of the data no longer depends on the present folder."""
-    plain = {name: str(value) if isinstance(value, shape.Maps) else value for name, value in options.items()}
+    """Options as values that JSON holds; the path of the data no longer depends on the present folder.
+
+    Those that say where to run and not what is computed are left out: they are not kept.
+    """
+    kept = {name: value for name, value in options.items() if name not in _ON_THE_COMMAND_LINE}
+    plain = {name: str(value) if isinstance(value, shape.Maps) else value for name, value in kept.items()}
     return {**plain, "data": os.path.abspath(plain["data"])} if plain.get("data") else plain
 
 

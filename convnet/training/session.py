@@ -123,6 +123,7 @@ def data_options(options: Options) -> ProviderOptions:
         input=options["input"], crop=options["crop"], crop_border=options["crop-border"], flip=options["flip"],
         noise=options["noise"], scalar_mean=options["scalar-mean"], batch_size=options["batch-size"],
         test_share=options["test-share"], image_size=options["image-size"], seed=options["seed"],
+        workers=options["workers"],
     )  # fmt: skip
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from convnet.errors import ConvnetError
 from convnet.net import ConvNet, Costs
-from convnet.training.batches import BatchManager, DataBatch, checked_range
+from convnet.pixels import Minibatch
+from convnet.training.batches import BatchManager, DataBatch
 from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, remove_old, remove_unfinished
-from convnet.training.evaluate import Totals, begun, evaluate, minibatches, test_error
+from convnet.training.evaluate import Totals, begun, evaluate, test_error
 from convnet.training.fitting import data_record
 from convnet.training.lock import locked
 from convnet.training.memory import need_told
 from convnet.training.options import to_plain
+from convnet.training.ranges import TrainRange, checked_range
 from convnet.training.session import Session
 from convnet.weights.schedule import Progress
 
@@ -98,16 +100,18 @@ class Trainer:
     def __init__(self, session: Session, net: ConvNet, run: Path, state: TrainingState) -> None:
         options, provider = session.options, session.provider
         self.session, self.net, self.run, self.state = session, net, run, state
-        batch_range = checked_range(options["train-range"], provider.train_batches, provider, "train-range")
-        _fit_range(state, batch_range)
+        batch_range = TrainRange.of(options, session.given, provider, session.files.report)
+        _fit_range(state, batch_range.at(state.epoch))
         self.batches = BatchManager(
-            provider, batch_range, epochs=options["epochs"], testing_freq=options["test-freq"],
+            provider, batch_range, mini=net.mini, epochs=options["epochs"], testing_freq=options["test-freq"],
             shuffle=options["shuffle"], epoch=state.epoch, batch_idx=state.batch_idx,
+            first=state.partial.get("cases", 0),
         )  # fmt: skip
         self.test_range = checked_range(options["test-range"], provider.test_batches, provider, "test-range")
-        if set(batch_range) & set(self.test_range):
+        if {*batch_range.usual, *batch_range.late} & set(self.test_range):
             session.files.report.note("test-range: some of its data batches are trained on, too; see train-range")
         self.stop = False
+        self._waited = 0.0  # seconds, for the data of the batch under way
         net.minibatches = state.minibatches_done
         net.set_progress(self.progress)
         self._held = self.rates(in_steps=True)
@@ -124,13 +128,13 @@ class Trainer:
         return {p.name: p.eps.value(progress) for p in parameters if p.learns and (p.eps.in_steps or not in_steps)}
 
     def run_training(self) -> Iterator[Event]:
-        """Train until all epochs are over or `stop` is set.
+        """Train until all epochs are over or `stop` is set. However it ends, the data provider is closed.
 
         Raises:
             ConvnetError: if another process trains this run, a cost becomes infinite or NaN, or a checkpoint cannot be
                 written. A folder without any checkpoint is removed then.
         """
-        with locked(self.run), need_told(self.net):
+        with locked(self.run), need_told(self.net), closing(self.session.provider), closing(self.batches):
             remove_unfinished(self.run)
             try:
                 yield from self._train()
@@ -155,13 +159,21 @@ class Trainer:
     def _data_batch(self) -> Iterator[Event]:
         """Train the current data batch, from the minibatch where training stands."""
         yield from self._set_rates()
-        began = time.monotonic()
-        batch = self.batches.get_next_batch()
-        waited = time.monotonic() - began
+        began, self._waited = time.monotonic(), 0.0
+        with self._waiting():
+            batch = self.batches.get_next_batch()
         totals = Totals(**self.state.partial, layers=self.net.graph.costs)
-        yield from self._minibatches(batch, totals)
-        if totals.cases >= len(batch.data[0]):
-            yield self._batch_done(batch, totals, time.monotonic() - began, waited)
+        with closing(batch):
+            yield from self._minibatches(batch, totals)
+        if totals.cases >= batch.cases:
+            yield self._batch_done(batch, totals, time.monotonic() - began)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Count the time that passes as time in which data was waited for."""
+        began = time.monotonic()
+        yield
+        self._waited += time.monotonic() - began
 
     def _set_rates(self) -> Iterator[Event]:
         self.net.set_progress(self.progress)
@@ -170,31 +182,40 @@ class Trainer:
             yield RatesChanged(self.batches.epoch, self.batches.batchnum, self.rates())
 
     def _minibatches(self, batch: DataBatch, totals: Totals) -> Iterator[Event]:
-        total, net = len(batch.data[0]), self.net
-        # Stopping ends the data; what the device was given by then is finished and counted.
-        data = takewhile(lambda _: not self._stopped(), minibatches(batch.data, net.mini, totals.cases))
-        for cases, costs in begun(net.begin_training, data, net.ahead):
+        net = self.net
+        for cases, costs in begun(net.begin_training, self._fed(batch), net.ahead):
             self._check_finite(costs, batch.epoch, batch.batchnum)
             totals.add(costs, cases)
             self.state.minibatches_done += 1
             self.state.partial = {"sums": totals.sums, "cases": totals.cases}
-            yield MinibatchDone(batch.epoch, batch.batchnum, totals.cases, total, totals.averages())
+            yield MinibatchDone(batch.epoch, batch.batchnum, totals.cases, batch.cases, totals.averages())
 
-    def _batch_done(self, batch: DataBatch, totals: Totals, seconds: float, waited: float) -> BatchDone:
+    def _fed(self, batch: DataBatch) -> Iterator[Minibatch]:
+        """The minibatches of a data batch until `stop` is set; what the device was given by then is finished."""
+        while not self._stopped():
+            with self._waiting():
+                minibatch = next(batch.minibatches, None)
+            if minibatch is None:
+                return
+            yield minibatch
+
+    def _batch_done(self, batch: DataBatch, totals: Totals, seconds: float) -> BatchDone:
         """Write down that the batch is done; the manager has gone to the next one already."""
         state, costs = self.state, totals.averages()
         state.train_history.append(_entry(batch.epoch, batch.batchnum, totals))
         state.test_due = self.batches.test_is_due
         state.epoch, state.batch_idx, state.partial = self.batches.epoch, self.batches.batch_idx, {}
-        return BatchDone(batch.epoch, batch.batchnum, totals.cases, costs, seconds, waited)
+        state.batch_range = self.batches.batch_range
+        return BatchDone(batch.epoch, batch.batchnum, totals.cases, costs, seconds, self._waited)
 
     def _test(self) -> Iterator[Event]:
         """Test after the batch done last, and save; if stopped meanwhile, the test stays due."""
         began, state = time.monotonic(), self.state
-        for totals in evaluate(self.net, self.session.provider, self._next_test_range()):
-            yield TestRunning(totals.cases)
-            if self._stopped():
-                return
+        with closing(evaluate(self.net, self.session.provider, self._next_test_range())) as tests:
+            for totals in tests:
+                yield TestRunning(totals.cases)
+                if self._stopped():
+                    return
         costs, last = totals.averages(), state.train_history[-1]
         self._check_finite(costs, last["epoch"], last["batchnum"])
         state.tests_done, state.test_due = state.tests_done + 1, False

@@ -5,24 +5,58 @@ import threading
 import numpy as np
 import pytest
 
+from convnet.config.report import Report
 from convnet.errors import ConvnetError
-from convnet.training.batches import BatchManager, checked_range
+from convnet.training import batches
+from convnet.training.batches import DataBatch, batches_to_test
+from convnet.training.ranges import TrainRange, checked_range
+
+CASES = 20
+
+
+def BatchManager(provider, batch_range, mini=8, **values):
+    """A manager of the same range in all epochs, unless it is a TrainRange."""
+    every = batch_range if isinstance(batch_range, TrainRange) else TrainRange(batch_range, batch_range)
+    return batches.BatchManager(provider, every, mini=mini, **values)
+
+
+
+class Minibatches:
+    """The minibatches of an open batch, with which it is written down that they are closed."""
+
+    def __init__(self, values, sizes, close):
+        self.left, self.close = [[np.array([values] * size, np.float32)] for size in sizes], close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.left:
+            raise StopIteration
+        return self.left.pop(0)
 
 
 class Provider:
-    """Gives batches that say what was asked for, and writes down the questions."""
+    """Opens batches that say what was asked for, and writes down the questions and what is closed."""
 
     def __init__(self, fail=(), slow=None):
-        self.asked, self.threads, self.fail, self.slow = [], [], set(fail), slow or {}
+        self.asked, self.threads, self.fail, self.slow, self.closed = [], [], set(fail), slow or {}, []
 
-    def get_batch(self, batchnum, epoch, *, train, shuffle=False, batch_range=()):
+    def cases(self, batchnum):
+        return CASES + batchnum
+
+    def open_batch(
+        self, batchnum, epoch, mini, *, train, shuffle=False, batch_range=(), first=0, multiview=False
+    ):  # fmt: skip
         self.asked.append((epoch, batchnum))
         self.threads.append(threading.current_thread())
         if batchnum in self.slow:
             assert self.slow[batchnum].wait(5), "something waited for this batch"
         if (epoch, batchnum) in self.fail:
             raise ConvnetError(f"batch {batchnum} of epoch {epoch} cannot be read")
-        return [np.array([[epoch, batchnum, train, shuffle, *batch_range]], np.float32)]
+        sizes = [min(mini, CASES + batchnum - start) for start in range(first, CASES + batchnum, mini)]
+        values = [epoch, batchnum, train, shuffle, multiview, *batch_range]
+        return Minibatches(values, sizes, lambda: self.closed.append((epoch, batchnum)))
 
 
 def all_batches(manager):
@@ -31,9 +65,19 @@ def all_batches(manager):
     while not manager.finished:
         batch = manager.get_next_batch()
         found.append((batch.epoch, batch.batchnum))
-        assert batch.data[0][0, :2].tolist() == [batch.epoch, batch.batchnum]
-    manager._worker.shutdown(wait=True)
+        assert said(batch)[:2] == [batch.epoch, batch.batchnum]
+    manager.close()
     return found
+
+
+def said(batch):
+    """What was asked of the provider for a batch, by its next minibatch."""
+    return next(batch.minibatches)[0][0].tolist()
+
+
+def sizes(batch):
+    """The sizes of the minibatches that are left."""
+    return [len(data) for (data,) in batch.minibatches]
 
 
 @pytest.mark.parametrize("batch_range", [[1, 2, 3], [4], [3, 1, 7]])
@@ -66,10 +110,76 @@ def test_from_the_middle():
 
 
 def test_what_is_asked_of_the_provider():
+    """Epoch, number, train, shuffle, multiview, range."""
     manager = BatchManager(Provider(), [3, 4], epochs=1, shuffle=True)
-    assert manager.get_next_batch().data[0].tolist() == [[1, 3, 1, 1, 3, 4]]
-    manager = BatchManager(Provider(), [3, 4], epochs=1, train=False)
-    assert manager.get_next_batch().data[0].tolist() == [[1, 3, 0, 0, 3, 4]]
+    assert said(manager.get_next_batch()) == [1, 3, 1, 1, 0, 3, 4]
+    assert said(manager.get_next_batch()) == [1, 4, 1, 1, 0, 3, 4]
+    manager = BatchManager(Provider(), [3, 4], epochs=1, train=False, multiview=True)
+    assert said(manager.get_next_batch()) == [1, 3, 0, 0, 1, 3, 4]
+
+
+@pytest.mark.parametrize(("mini", "first", "expected"), [
+    (8, 0, [[8, 8, 6], [8, 8, 7]]), (8, 16, [[6], [8, 8, 7]]), (5, 8, [[5, 5, 4], [5, 5, 5, 5, 3]]),
+    (30, 22, [[], [23]]),
+])  # fmt: skip
+def test_minibatches_and_where_the_first_batch_begins(mini, first, expected):
+    """Only the first: those after it are whole."""
+    manager = BatchManager(Provider(), [2, 3], mini=mini, epochs=2, first=first)
+    found = [manager.get_next_batch() for _ in range(4)]
+    whole = [[len(part) for part in np.split(np.zeros(cases), range(mini, cases, mini))] for cases in (22, 23)]
+    assert [sizes(batch) for batch in found] == [*expected, *whole]
+    assert [batch.cases for batch in found] == [22, 23, 22, 23]
+
+
+def test_a_batch_that_is_passed_over_takes_the_beginning_with_it():
+    manager = BatchManager(Provider(), [2, 3], epochs=1, first=8)
+    manager.advance_batch()
+    assert sizes(manager.get_next_batch()) == [8, 8, 7]
+
+
+def test_what_was_opened_for_later_is_closed():
+    provider = Provider()
+    manager = BatchManager(provider, [1, 2, 3], epochs=1)
+    batch = manager.get_next_batch()
+    manager.close()
+    assert provider.closed == [(1, 2)], "the batch that is used is for its user to close"
+    batch.close()
+    assert provider.closed == [(1, 2), (1, 1)]
+
+
+def test_closing_waits_for_what_is_being_opened_and_closes_that_too():
+    go = threading.Event()
+    provider = Provider(slow={2: go})
+    manager = BatchManager(provider, [1, 2], epochs=1)
+    manager.get_next_batch()
+    threading.Timer(0.05, go.set).start()
+    manager.close()
+    assert provider.closed == [(1, 2)]
+
+
+def test_closing_passes_over_an_error_in_what_nobody_wants_any_more():
+    manager = BatchManager(Provider(fail=[(1, 2)]), [1, 2], epochs=1)
+    manager.get_next_batch()
+    manager.close()
+
+
+def test_minibatches_without_an_end_to_their_own_are_closed_too():
+    DataBatch(1, 1, 0, iter([])).close()
+
+
+def test_batches_to_test():
+    """As in testing, each once; one is closed when the next is asked for, and all when the iterator is."""
+    provider = Provider()
+    opened = batches_to_test(provider, [4, 2], 8, multiview=True)
+    found = [(said(batch), sizes(batch), list(provider.closed)) for batch in opened]
+    assert found == [([1, 4, 0, 0, 1, 4, 2], [8, 8], []), ([1, 2, 0, 0, 1, 4, 2], [8, 6], [(1, 4)])]
+    assert provider.closed == [(1, 4), (1, 2)]
+    provider = Provider()
+    opened = batches_to_test(provider, [4, 2, 5], 8)
+    next(opened)
+    opened.close()
+    assert sorted(provider.closed) == [(1, 2), (1, 4)], "the one in use and the one opened for later"
+    assert (1, 5) not in provider.asked
 
 
 def test_the_next_batch_is_prepared_while_the_present_one_is_used():
@@ -127,6 +237,68 @@ def test_progress():
             manager.get_next_batch()
     assert manager.progress == 1.0
     assert BatchManager(Provider(), batch_range, epochs=1, epoch=3).progress == 1.0, "progress must not exceed 1"
+
+
+LATE = TrainRange([1, 2, 3], [1, 2, 3, 4], late_epoch=3)
+
+
+def test_batches_that_are_added_late():
+    """Order, progress and tests over two epochs of three batches and two of four."""
+    manager, found, done, tested = BatchManager(Provider(), LATE, epochs=4), [], [], []
+    while not manager.finished:
+        assert manager.batches_done == len(found)
+        done.append(manager.progress)
+        batch = manager.get_next_batch()
+        found.append((batch.epoch, batch.batchnum))
+        tested += [found[-1]] if manager.test_is_due else []
+    assert found == [(epoch, n) for epoch, last in ((1, 3), (2, 3), (3, 4), (4, 4)) for n in range(1, last + 1)]
+    assert done == [number / 14 for number in range(14)]
+    assert tested == [(1, 3), (2, 3), (3, 4), (4, 4)]
+
+
+def test_late_batches_are_shuffled_among_themselves():
+    provider = Provider()
+    manager = BatchManager(provider, LATE, epochs=3, epoch=2, batch_idx=2, shuffle=True)
+    assert [list(next(manager.get_next_batch().minibatches)[0][0][5:]) for _ in range(2)] == [[1, 2, 3], [1, 2, 3, 4]]
+
+
+NO_RANGES = {"train-range": None, "late-range": None, "late-epoch": None}
+
+
+def data_of_six():
+    provider = Provider()
+    provider.train_batches, provider.test_batches = [1, 2, 3, 4, 5], [6]
+    return provider
+
+
+@pytest.mark.parametrize(
+    ("late", "message"),
+    [
+        ({"late-range": [1, 2]}, "--late-epoch: expected, because there is a late-range"),
+        ({"late-epoch": 3}, "--late-range: expected, because there is a late-epoch"),
+        ({"late-range": [1, 9], "late-epoch": 3}, "--late-range: expected data batches from 1 to 6, found 9"),
+    ],
+)
+def test_late_batches_that_cannot_be(late, message):
+    with pytest.raises(ConvnetError, match=message):
+        TrainRange.of({**NO_RANGES, **late}, {"late-range"}, data_of_six(), Report())
+
+
+def test_ranges_of_a_train_section_that_the_data_has():
+    report = Report()
+    options = {"train-range": [2], "late-range": [1, 2], "late-epoch": 9}
+    found = TrainRange.of(options, (), data_of_six(), report)
+    assert (found, report.notes) == (TrainRange([2], [1, 2], 9), [])
+
+
+def test_ranges_of_a_train_section_for_other_data():
+    options, report = {"train-range": [1, 2, 3, 4, 7], "late-range": [1, 2], "late-epoch": 9}, Report()
+    assert TrainRange.of(options, (), data_of_six(), report) == TrainRange([1, 2, 3, 4, 5], [1, 2, 3, 4, 5])
+    (note,) = report.notes
+    assert note.text == (
+        "--train-range: expected data batches from 1 to 6, found 7; the [train] section's train-range and late-range "
+        "are not used"
+    )
 
 
 def test_ranges():

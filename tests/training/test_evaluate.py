@@ -4,22 +4,33 @@ import numpy as np
 import pytest
 
 from convnet.training import evaluate as module
-from convnet.training.evaluate import Totals, evaluate, minibatches
+from convnet.training.evaluate import Totals, begun, evaluate
 
 from .small import Place
 
 
-@pytest.mark.parametrize(("cases", "mini", "first", "sizes"), [
-    (20, 8, 0, [8, 8, 4]), (16, 8, 0, [8, 8]), (5, 8, 0, [5]), (20, 8, 8, [8, 4]), (20, 8, 20, []), (20, 3, 8, [3] * 4),
-    (7, 1, 5, [1, 1]),
-])  # fmt: skip
-def test_minibatches(cases, mini, first, sizes):
-    data = [np.arange(cases * 2.0).reshape(cases, 2), np.arange(float(cases))[:, None]]
-    found = list(minibatches(data, mini, first))
-    assert [len(images) for images, _ in found] == sizes
-    for matrix, parts in zip(data, zip(*found, strict=True), strict=True) if found else ():
-        assert np.array_equal(np.concatenate(parts), matrix[first:]), "in order, each case once"
-        assert all(np.shares_memory(part, matrix) for part in parts), "a copy was made"
+def test_a_minibatch_is_asked_for_when_the_one_before_is_begun():
+    """And not earlier: it may be overwritten then. `ahead` are begun before the first costs are waited for."""
+    for ahead in (0, 1, 2):
+        happened = []
+
+        def asked(happened=happened):
+            for number in range(4):
+                happened.append(f"ask {number}")
+                yield [[number] * (number + 1)]
+
+        def begin(data, happened=happened):
+            number = data[0][0]
+            happened.append(f"begin {number}")
+            return lambda: happened.append(f"wait {number}") or {"number": number}
+
+        found = list(begun(begin, asked(), ahead))
+        assert found == [(number + 1, {"number": number}) for number in range(4)]
+        expected = [word for number in range(4 + ahead) for word in (
+            *([f"ask {number}", f"begin {number}"] if number < 4 else []),
+            *([f"wait {number - ahead}"] if number >= ahead else []),
+        )]  # fmt: skip
+        assert happened == expected
 
 
 def test_totals():
@@ -37,7 +48,7 @@ def test_an_evaluation_averages_over_all_cases_of_its_range(tmp_path):
     trainer = Place(tmp_path, test=27).start(batch_size=12)
     net, provider = trainer.net, trainer.session.provider
     assert provider.test_batches == [4, 5, 6]
-    cases = [case for number in (4, 6) for case in minibatches(provider.get_batch(number, 1, train=False), 1)]
+    cases = [case for number in (4, 6) for case in provider.open_batch(number, 1, 1, train=False)]
     one_by_one = [net.test_minibatch(case)["logprob"]["cost"] for case in cases]
     assert len(one_by_one) == 15
     found = [(totals.cases, totals.averages()) for totals in evaluate(net, provider, [4, 6])]

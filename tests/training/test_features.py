@@ -240,9 +240,34 @@ def test_what_fails_leaves_nothing_behind(ended, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
-        patch.setattr(features, "minibatches", interrupted)
+        patch.setattr(features, "batches_to_test", interrupted)
         write(ended, "fc", tmp_path / "out")
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
     with pytest.raises(ConvnetError, match="the features cannot be written"):
         write(ended, "fc", tmp_path / "file" / "out")
+
+
+def test_minibatches_may_be_written_over_and_all_is_closed(ended, tmp_path, monkeypatch):
+    """As by a provider that decodes into the same memory again."""
+    write(ended, "conv1", tmp_path / "whole", mini=3)
+    provider, closed = type(ended.session.provider), []
+    plain = provider.open_batch
+
+    def open_batch(self, *arguments, **options):
+        for minibatch in plain(self, *arguments, **options):
+            held = [matrix.copy() for matrix in minibatch]
+            yield held
+            for matrix in held:
+                matrix[:] = 1e9
+
+    def close(self):
+        closed.append(self)
+
+    monkeypatch.setattr(provider, "open_batch", open_batch)
+    monkeypatch.setattr(provider, "close", close)
+    write(ended, "conv1", tmp_path / "out", mini=3)
+    whole, out = (np.load(tmp_path / name / "data_batch_3.npz") for name in ("whole", "out"))
+    with whole, out:
+        assert all(np.array_equal(whole[name], out[name]) for name in ("data", "labels"))
+    assert len(closed) == 1

@@ -15,8 +15,8 @@ VALUES = {
     "crop": ("24", 24), "crop-border": ("4", 4), "flip": ("no", False), "noise": ("0.1", 0.1),
     "scalar-mean": ("127.5", 127.5), "batch-size": ("100", 100), "test-share": ("0.25", 0.25), "image-size": ("32", 32),
     "mini": ("64", 64), "classes": ("7", 7), "seed": ("3", 3), "epochs": ("9", 9), "train-range": ("1-4", [1, 2, 3, 4]),
-    "test-freq": ("50", 50), "shuffle": ("yes", True), "test-one": ("1", True), "keep": ("2", 2),
-    "test-range": ("6", [6]),
+    "late-range": ("1-5", [1, 2, 3, 4, 5]), "late-epoch": ("351", 351), "test-freq": ("50", 50),
+    "shuffle": ("yes", True), "test-one": ("1", True), "keep": ("2", 2), "test-range": ("6", [6]),
 }  # fmt: skip
 
 
@@ -26,8 +26,8 @@ def train_section(text, layers=""):
     return options, [str(problem) for problem in report.errors]
 
 
-def test_the_values_of_this_file_are_all_options():
-    assert set(VALUES) == {key.name for key in ALL}
+def test_the_values_of_this_file_are_all_options_that_say_what_is_computed():
+    assert {*VALUES, "workers"} == {key.name for key in ALL}
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -88,12 +88,19 @@ def test_defaults_are_of_the_kind_that_the_key_takes():
             assert key.kind.parse(str(key.default)) == key.default
 
 
+def test_where_to_run_belongs_on_the_command_line():
+    options, errors = train_section("[train]\nworkers=3\n")
+    assert options == {}
+    assert errors == ["params.cfg:2: [train] workers: belongs on the command line (--workers)"]
+
+
 def test_what_a_checkpoint_keeps_comes_back():
-    options = merged({name: value for name, (_, value) in VALUES.items()})
-    found = from_plain(json.loads(json.dumps(to_plain(options))))
+    """All but where to run: a run has the same files whatever the number of workers."""
+    options = {name: value for name, (_, value) in VALUES.items()}
+    found = from_plain(json.loads(json.dumps(to_plain(merged(options, {"workers": 3})))))
     assert found == {**options, "data": str(Path.cwd() / options["data"])}
     assert isinstance(found["input"], Maps)
-    assert from_plain(json.loads(json.dumps(to_plain(merged())))) == merged()
+    assert {**from_plain(json.loads(json.dumps(to_plain(merged())))), "workers": None} == merged()
 
 
 def test_options_that_no_longer_exist_are_left_out():

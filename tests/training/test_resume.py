@@ -2,10 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from convnet.backends import DeviceOptions
+from convnet.data.image_batches import ImageProvider
+from convnet.errors import ConvnetError
+from convnet.training import session
 from convnet.training import trainer as happened
 from convnet.training.checkpoint import STATE, WEIGHTS, Checkpoint, newest
+from convnet.training.testing import test_checkpoint as run_test
+from tests.data.stored_images import stored
 
 from .small import MINIBATCHES, Place, files_of, finish, resume, stop_after
 
@@ -109,3 +116,40 @@ def test_from_an_older_checkpoint_the_end_is_the_same(whole):
         states = [json.loads((folder / STATE).read_text())["state"] for folder in (newest(other.run), checkpoint)]
         for key in ("train_history", "test_history", "tests_done", "epoch", "batch_idx"):
             assert states[0][key] == states[1][key], key
+
+
+@pytest.fixture
+def photographs(tmp_path, monkeypatch):
+    """Where a run is trained on JPEGs that processes decode: batches of 20 and 16 cases, 10 to test; its providers."""
+    sizes = [[(10, 13), (11, 10)] * (cases // 2) for cases in (20, 16, 10)]
+    axes = np.random.default_rng(2).normal(0, 30, (3, 3))
+    source, opened = stored(tmp_path, sizes, 10, colour_axes=axes), []
+
+    def open_one(options):
+        opened.append(ImageProvider(source, options))
+        return opened[-1]
+
+    monkeypatch.setattr(session, "open_provider", open_one)
+    return Place(tmp_path / "net"), opened
+
+
+def test_photographs_whatever_the_number_of_processes(photographs):
+    """Images come as bytes, minibatches are written over; stopped in a batch, at its end, and in a test."""
+    place, opened = photographs
+    whole = place.uninterrupted(classes=7, workers=1)
+    costs = [entry["costs"]["logprob"]["cost"] for entry in whole.state.train_history]
+    assert len(set(costs)) == 6
+    assert np.isfinite(costs).all()
+    for minibatches in (1, 3, 9, 14):
+        trainer = place.start(classes=7, workers=3)
+        stop_after(trainer, minibatches)
+        finish(resume(trainer.run, workers=2))
+        assert files_of(newest(trainer.run)) == files_of(newest(whole.run))
+    for provider in opened:
+        with pytest.raises(ConvnetError, match="closed"):
+            provider.open_batch(1, 1, 8, train=True)
+    tests = [run_test(whole.run, {"workers": 3}, DeviceOptions("cpu", 2), lambda *_: None, multiview=multiview)
+             for multiview in (False, True)]  # fmt: skip
+    assert tests[0].costs == whole.state.test_history[-1]["costs"]
+    assert np.isfinite(tests[1].costs["logprob"]["cost"])
+    assert tests[1].costs != tests[0].costs

@@ -1,14 +1,16 @@
 """The training loop: what happens in which order, and what is reported."""
 
+import time
+
 import numpy as np
 import pytest
 
 from convnet.errors import ConvnetError
 from convnet.training import trainer as happened
-from convnet.training.checkpoint import Checkpoint, checkpoints
+from convnet.training.checkpoint import Checkpoint, checkpoints, newest
 from convnet.training.evaluate import evaluate
 
-from .small import PARAMS, Place, finish, resume, stop_after
+from .small import PARAMS, Place, files_of, finish, resume, stop_after
 
 
 def kinds(events):
@@ -134,3 +136,112 @@ def test_an_error_of_the_provider_ends_training_with_its_message(tmp_path, monke
     with pytest.raises(ConvnetError, match=r"^image 7 is broken$"):
         finish(trainer)
     assert Checkpoint.load(trainer.run).state.epoch == 2, "what was done before is saved"
+
+
+class Feed:
+    """Stands before a provider: writes down what is opened and closed, with a pause before each minibatch.
+
+    Like a provider that decodes, it writes a minibatch over the one before when the next is asked for.
+    """
+
+    def __init__(self, trainer, monkeypatch, pause=0.0):
+        self.provider, self.pause = trainer.session.provider, pause
+        self.open, self.closed, self.given = self.provider.open_batch, 0, 0
+        self.asked, self.opened = [], []  # training batches: epoch, number, where to begin; all batches
+        monkeypatch.setattr(self.provider, "open_batch", self.open_batch)
+        monkeypatch.setattr(self.provider, "close", self.close)
+
+    def open_batch(self, batchnum, epoch, mini, **options):
+        if options["train"]:
+            self.asked.append((epoch, batchnum, options["first"]))
+        self.opened.append(Opened(self, self.open(batchnum, epoch, mini, **options)))
+        return self.opened[-1]
+
+    def close(self):
+        assert all(batch.closed for batch in self.opened), "the provider is closed before a batch"
+        self.closed += 1
+
+
+class Opened:
+    """A batch of `Feed`."""
+
+    def __init__(self, feed, minibatches):
+        self.feed, self.minibatches, self.closed, self.held = feed, minibatches, 0, []
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        time.sleep(self.feed.pause)
+        for matrix in self.held:
+            matrix[:] = 1e9
+        self.held = [np.array(matrix) for matrix in next(self.minibatches)]
+        self.feed.given += 1
+        return list(self.held)
+
+    def close(self):
+        self.closed += 1
+
+
+def test_the_time_that_minibatches_are_waited_for(tmp_path, monkeypatch):
+    trainer = Place(tmp_path).start(epochs=1)
+    Feed(trainer, monkeypatch, pause=0.03)
+    batches = [event for event in finish(trainer) if isinstance(event, happened.BatchDone)]
+    for event, asked in zip(batches, (4, 3), strict=True):  # each minibatch, and once to hear that there are no more
+        assert asked * 0.03 <= event.waited < event.seconds
+
+
+def test_minibatches_may_be_written_over(tmp_path, monkeypatch):
+    place = Place(tmp_path)
+    trainer = place.start()
+    Feed(trainer, monkeypatch)
+    finish(trainer)
+    assert files_of(newest(trainer.run)) == files_of(newest(place.uninterrupted().run))
+
+
+@pytest.mark.parametrize("stop", [2, 3, 15])
+def test_all_that_was_opened_is_closed_when_training_stops(tmp_path, monkeypatch, stop):
+    """In a batch, at the end of one, at the end of all; then goes on where it stopped in the batch."""
+    trainer = Place(tmp_path).start()
+    feed = Feed(trainer, monkeypatch)
+    stop_after(trainer, stop)
+    assert feed.closed == 1
+    assert feed.given == stop + (10 if stop == 15 else 0), "a minibatch was asked for after the stop"
+    assert feed.asked[0] == (1, 1, 0)
+    trainer = resume(trainer.run, epochs=4)
+    feed = Feed(trainer, monkeypatch)
+    finish(trainer)
+    assert feed.closed == 1
+    assert feed.asked[0] == {2: (1, 1, 16), 3: (1, 2, 0), 15: (4, 1, 0)}[stop]
+
+
+@pytest.mark.parametrize("moment", ["MinibatchDone", "TestRunning", "Saved"])
+@pytest.mark.parametrize("how", [KeyboardInterrupt, GeneratorExit])
+def test_all_is_closed_when_training_is_left(tmp_path, monkeypatch, moment, how):
+    """The second Ctrl-C, and a caller that wants no more."""
+    trainer = Place(tmp_path).start()
+    feed = Feed(trainer, monkeypatch)
+    events = trainer.run_training()
+    while type(next(events)).__name__ != moment:
+        pass
+    if how is GeneratorExit:
+        events.close()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            events.throw(how)
+    assert feed.closed == 1
+
+
+def test_all_is_closed_after_an_error_while_minibatches_are_read(tmp_path, monkeypatch):
+    trainer = Place(tmp_path).start()
+    feed = Feed(trainer, monkeypatch)
+
+    def broken(opened, read=Opened.__next__):
+        if feed.given == 4:
+            raise ConvnetError("a process that decodes has ended")
+        return read(opened)
+
+    monkeypatch.setattr(Opened, "__next__", broken)
+    with pytest.raises(ConvnetError, match="a process that decodes has ended"):
+        finish(trainer)
+    assert feed.closed == 1
