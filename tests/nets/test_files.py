@@ -35,6 +35,10 @@ WEIGHTS = {
         "conv1": [75, 64], "conv2": [1600, 64], "local3": [36 * 576, 32], "local4": [36 * 288, 32],
         "fc10": [32 * 36, 10],
     },
+    "cifar-local-rnorm": {
+        "conv1": [75, 64], "conv2": [1600, 64], "local3": [36 * 576, 64], "local4": [36 * 576, 32],
+        "fc10": [32 * 36, 10],
+    },
     "cifar-quick": {"conv1": [75, 32], "conv2": [800, 32], "conv3": [800, 64], "fc64": [1024, 64], "fc10": [64, 10]},
     "cifar-relu": FOUR_LAYERS,
     "cifar-resnet": {
@@ -61,6 +65,7 @@ PARAMETERS = {
     "alexnet-2gpu": 60_965_224,
     "alexnet-owt": 61_100_840,
     "cifar-local": 1_116_490,
+    "cifar-local-rnorm": 2_112_970,
     "cifar-quick": 145_578,
     "cifar-relu": 89_578,
     "cifar-resnet": 267_696 + 2 * 688 + 650 + 688,
@@ -90,6 +95,8 @@ MAPS = {
     },
     "cifar-local": {"conv1": [64, 24, 24], "pool1": [64, 12, 12], "conv2": [64, 12, 12], "pool2": [64, 6, 6],
                     "local3": [32, 6, 6], "local4": [32, 6, 6]},
+    "cifar-local-rnorm": {"conv1": [64, 24, 24], "pool1": [64, 12, 12], "rnorm1": [64, 12, 12], "conv2": [64, 12, 12],
+                          "rnorm2": [64, 12, 12], "pool2": [64, 6, 6], "local3": [64, 6, 6], "local4": [32, 6, 6]},
     "cifar-quick": {"conv1": [32, 32, 32], "pool1": [32, 16, 16], "conv2": [32, 16, 16], "pool2": [32, 8, 8],
                     "conv3": [64, 8, 8], "pool3": [64, 4, 4]},
     "cifar-relu": FOUR_LAYERS_MAPS,
@@ -105,7 +112,8 @@ MAPS = {
 }  # fmt: skip
 # What cuda-convnet calls the nets whose layers have the same names here. The originals' fc10_neuron is ident: nothing.
 ORIGINALS = {
-    "cifar-local": "layers-conv-local-13pct.cfg", "cifar-quick": "layers-80sec.cfg", "cifar-rnorm": "layers-18pct.cfg",
+    "cifar-local": "layers-conv-local-13pct.cfg", "cifar-local-rnorm": "layers-conv-local-11pct.cfg",
+    "cifar-quick": "layers-80sec.cfg", "cifar-rnorm": "layers-18pct.cfg",
 }  # fmt: skip
 
 
@@ -135,10 +143,10 @@ def test_the_number_of_parameters_in_the_comments_is_right(name: str) -> None:
     assert f"{PARAMETERS[name]:,}" in text
 
 
-def test_cifar_local_without_cropping() -> None:
-    graph = build("cifar-local", Maps(3, 32, 32)).graph
-    assert graph.size == 1_901_386
-    assert f"{graph.size:,}" in (ROOT / "layers-cfg" / "cifar-local.cfg").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("name", "size"), [("cifar-local", 1_901_386), ("cifar-local-rnorm", 3_672_906)])
+def test_local_nets_without_cropping(name: str, size: int) -> None:
+    assert build(name, Maps(3, 32, 32)).graph.size == size
+    assert f"{size:,}" in (ROOT / "layers-cfg" / f"{name}.cfg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ORIGINALS)

@@ -16,6 +16,7 @@ from tests.nets.nets import NAMES, build
 
 ORIGINALS = {
     "cifar-local": "conv-local-13pct.cfg",
+    "cifar-local-rnorm": "conv-local-11pct.cfg",
     "cifar-quick": "80sec.cfg",
     "cifar-rnorm": "18pct.cfg",
 }
@@ -69,7 +70,8 @@ def test_alexnet_learns_as_the_paper_says() -> None:
     # The error falls for ten epochs, then stalls for good: the rate falls after five tests without a better one.
     errors = [0.9 - 0.05 * min(epoch, 10) for epoch in range(1, 31)]
     for schedule in [schedule for pair in rates("alexnet").values() for schedule in pair]:
-        drops = [schedule.value(Progress(0.0, epoch + 1, tuple(errors[:epoch]))) for epoch in (0, 14, 15, 19, 20, 25, 30)]
+        tests = (0, 14, 15, 19, 20, 25, 30)
+        drops = [schedule.value(Progress(0.0, done + 1, tuple(errors[:done]))) for done in tests]
         assert drops == pytest.approx([1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-5, 1e-5], rel=1e-9)
     assert values("alexnet", "dropout6")["keep"] == values("alexnet", "dropout7")["keep"] == 0.5
     assert values("alexnet", "logprob")["topk"] == 5
@@ -88,21 +90,27 @@ def test_what_the_train_sections_set() -> None:
     images = {name: options[name].pop("input") for name in NAMES}
     assert images == {
         "alexnet": (3, 224, 224), "alexnet-2gpu": (3, 224, 224), "alexnet-owt": (3, 224, 224),
-        "cifar-local": (3, 24, 24), "cifar-quick": (3, 32, 32), "cifar-relu": (3, 32, 32), "cifar-resnet": (3, 28, 28),
+        "cifar-local": (3, 24, 24), "cifar-local-rnorm": (3, 24, 24),
+        "cifar-quick": (3, 32, 32), "cifar-relu": (3, 32, 32), "cifar-resnet": (3, 28, 28),
         "cifar-rnorm": (3, 32, 32), "cifar-tanh": (3, 32, 32), "dannet": (3, 48, 48), "digits": (1, 8, 8),
         "lenet5": (1, 28, 28),
     }  # fmt: skip
     imagenet = {"crop": 224, "flip": True, "noise": 0.1, "epochs": 90, "mini": 128, "shuffle": True}
+    local = {
+        "crop-border": 4, "flip": True, "mini": 128, "shuffle": False, "train-range": [1, 2, 3, 4],
+        "late-range": [1, 2, 3, 4, 5],
+    }  # fmt: skip
     pair = {"epochs": 40, "mini": 128, "shuffle": True}
     assert options == {
         "alexnet": imagenet,
         "alexnet-2gpu": imagenet,
         "alexnet-owt": imagenet,
-        "cifar-local": {"crop-border": 4, "flip": True, "epochs": 150, "mini": 128, "shuffle": False},
+        "cifar-local": {**local, "epochs": 160, "late-epoch": 101},
+        "cifar-local-rnorm": {**local, "epochs": 520, "late-epoch": 351},
         "cifar-quick": {"epochs": 16, "mini": 128, "shuffle": False},
         "cifar-relu": pair,
         "cifar-resnet": {"crop-border": 2, "flip": True, "epochs": 164, "mini": 128, "shuffle": True},
-        "cifar-rnorm": {"epochs": 120, "mini": 128, "shuffle": False},
+        "cifar-rnorm": {"epochs": 140, "mini": 128, "shuffle": False},
         "cifar-tanh": pair,
         "dannet": {"crop": 48, "flip": False, "epochs": 30, "mini": 32, "shuffle": True},
         "digits": {"epochs": 20, "mini": 32, "test-freq": 5, "shuffle": True},
@@ -120,15 +128,16 @@ def test_the_rates_of_cifar_quick_drop_after_eight_epochs() -> None:
             assert biases.value(Progress(middle)) == pytest.approx(0.002 * factor, rel=1e-9)
 
 
-def test_the_rates_of_cifar_local_drop_twice() -> None:
-    for weights, biases in rates("cifar-local").values():
-        found = [weights.value(Progress(progress)) for progress in (0.0, 0.32, 0.34, 0.66, 0.67, 1.0)]
-        assert found == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5], rel=1e-9)
-        assert biases.value(Progress(0.5)) == pytest.approx(2e-4, rel=1e-9)
-
-
-def test_the_rates_of_cifar_rnorm_stay() -> None:
-    assert set(rates("cifar-rnorm").values()) == {(parse_schedule("0.001"), parse_schedule("0.002"))}
+@pytest.mark.parametrize(
+    ("name", "first"), [("cifar-rnorm", 121), ("cifar-local", 141), ("cifar-local-rnorm", 501)]
+)
+def test_the_last_twenty_epochs_have_small_rates(name: str, first: int) -> None:
+    """Ten at a tenth of the rates, ten at a hundredth."""
+    assert build(name).options["epochs"] == first + 19
+    for weights, biases in rates(name).values():
+        for epoch, rate in [(1, 1e-3), (first - 1, 1e-3), (first, 1e-4), (first + 9, 1e-4), (first + 10, 1e-5)]:
+            found = weights.value(Progress(0.0, epoch)), biases.value(Progress(0.0, epoch))
+            assert found == pytest.approx((rate, 2 * rate), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", ORIGINALS)
@@ -145,7 +154,7 @@ def test_first_rates_momentum_decay_and_initial_weights_are_the_originals(name: 
             mine = mine.base if isinstance(mine, ParameterSchedule) else mine
             assert mine == float(given[key].value), (node.name, key)
             compared += 1
-    assert compared == {"cifar-local": 31, "cifar-quick": 31, "cifar-rnorm": 29}[name]
+    assert compared == {"cifar-local": 31, "cifar-local-rnorm": 35, "cifar-quick": 31, "cifar-rnorm": 29}[name]
 
 
 def test_alexnet_owt_has_the_recipe_of_cuda_convnet2(reference_files: Path) -> None:
