@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import pickle
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -98,12 +99,26 @@ class Inert:
         self.state = state
 
 
-class _Unpickler(pickle.Unpickler):
-    """Knows nothing but the stand-ins; classes of the modules `inert` become `Inert`."""
+@dataclass(frozen=True)
+class Place:
+    """Stands for bytes that lie elsewhere: `size` bytes from byte `offset` of a file on."""
 
-    def __init__(self, content: bytes, inert: Collection[str]) -> None:
+    offset: int
+    size: int
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows nothing but the stand-ins; classes of the modules `inert` become `Inert`, persistent ids are `places`."""
+
+    def __init__(self, content: bytes, inert: Collection[str], places: Sequence[Place]) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")
-        self._inert = inert
+        self._inert, self._places = inert, places
+
+    def persistent_load(self, pid: object) -> Place:
+        """What a persistent id stands for. Raises _Refused for one that is not the number of a place."""
+        if not isinstance(pid, int) or not 0 <= pid < len(self._places):
+            raise _Refused(f"the persistent id {pid!r:.50}")
+        return self._places[pid]
 
     def find_class(self, module: str, name: str) -> object:
         """What stands in for a global. Raises _Refused for one that is not admitted."""
@@ -145,17 +160,20 @@ class _Unpickler(pickle.Unpickler):
         return text.encode("latin1")
 
 
-def unpickle(content: bytes, name: str, *, inert: Collection[str] = (), text: bool = False) -> dict[str, object]:
+def unpickle(
+    content: bytes, name: str, *, inert: Collection[str] = (), text: bool = False, places: Sequence[Place] = ()
+) -> dict[str, object]:
     """The dict in a pickle, with text keys; values are arrays or plain Python values, tuples being lists.
 
     name: of the file, for messages. inert: modules of Python 2 whose instances are admitted as `Inert`; the modules are
-    not imported. text: make text of Python 2, which otherwise is bytes, text.
+    not imported. text: make text of Python 2, which otherwise is bytes, text. places: what its persistent ids 0, 1, ..
+    stand for.
 
     Raises ConvnetError where the pickle is damaged, holds something else than a dict, or names anything that is not
     admitted: nothing of that is imported or called.
     """
     try:
-        loaded = _Unpickler(content, inert).load()
+        loaded = _Unpickler(content, inert, places).load()
         if isinstance(loaded, dict):
             found: dict[Any, object] = _Finisher(text=text).finished(loaded)
             return {_text(key): value for key, value in found.items()}

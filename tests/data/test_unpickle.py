@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from convnet.data.unpickle import Inert, unpickle
+from convnet.data.unpickle import Inert, Place, unpickle
 from convnet.errors import ConvnetError
 
 from .makers import python2_pickle
@@ -81,6 +81,15 @@ def test_instances_of_named_modules_are_inert():
         with pytest.raises(ConvnetError, match=r"f: refused, .*; found antigravity\.Option"):
             unpickle(content, "f", inert=["options"])
     assert "antigravity" not in sys.modules
+
+
+def test_places_are_what_persistent_ids_stand_for():
+    places = [Place(7, 3), Place(2**40, 5)]
+    content = b"\x80\x02}U\1x](K\1QK\0Q(J\1\0\0\0Qtes."
+    assert unpickle(content, "f", places=places) == {"x": [places[1], places[0], [places[1]]]}
+    for number in (b"K\2", b"J\xff\xff\xff\xff", b"N", b"U\1a", b"]"):
+        with pytest.raises(ConvnetError, match=r"f: refused, .* found the persistent id"):
+            unpickle(b"\x80\x02}U\1x" + number + b"Qs.", "f", places=places)
 
 
 class Runs:
