@@ -216,18 +216,23 @@ class Maps:
 
 @dataclass(frozen=True)
 class Call:
-    """A function the user wrote, and the arguments for it, as text."""
+    """A function the user wrote, and the arguments for it, as text.
+
+    `otherwise`: the module that has the function, too, if no other one of the name `module` is found that does.
+    """
 
     module: str
     function: str
     arguments: tuple[str, ...]
+    otherwise: str = ""
 
 
 @dataclass(frozen=True)
 class FunctionCall:
     """A function in a module, with or without arguments.
 
-    `own` are names of functions of the module `home`, which are written alone or as if they were of a module `alias`.
+    `own` are names of functions of the module `home`, which are written alone, or as if they were of a module `alias`:
+    then a function of the user's own module of that name goes before them.
     """
 
     own: tuple[str, ...] = ()
@@ -250,7 +255,7 @@ class FunctionCall:
         if not all(arguments):
             raise unexpected(self.expected, text)
         own = match[2] in self.own and match[1] in (None, self.alias)
-        return Call(self.home if own else match[1], match[2], arguments)
+        return Call(match[1] or self.home, match[2], arguments, self.home if own and match[1] else "")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from convnet.config.reader import CfgFile, Section
 from convnet.config.report import Place, Report
 from convnet.graph.checks import check_gradients_pass, check_uses
 from convnet.graph.costs import check_children, link_cost, merge_gradients
+from convnet.graph.dialect import is_of_2012
 from convnet.graph.layer_graph import LayerGraph, Node, link_consumers
 from convnet.graph.neurons import detached_nodes
 from convnet.graph.parameters import attach_parameters, check_functions
-from convnet.graph.placement import check_devices, check_replicas, place
+from convnet.graph.placement import check_devices, check_replicas, place, place_costs_of_data
 from convnet.layers import layer_type, unknown_type
 from convnet.layers.base import Layer, LayerReport
 from convnet.layers.common import GPU, IGNORED, INPUTS, common_keys, common_params
@@ -38,6 +39,7 @@ def build_graph(layers: CfgFile, params: CfgFile | None, data_shapes: Sequence[S
     check_gradients_pass(nodes, report)
     report.raise_if_errors()
     link_consumers(nodes)
+    place_costs_of_data(nodes)
     check_replicas(nodes, report)
     report.raise_if_errors()
     merge_gradients(nodes)
@@ -74,6 +76,7 @@ class _Builder:
     ) -> None:  # fmt: skip
         self.layers, self.params, self.report = layers, params, report
         self.devices, self.functions = devices, functions
+        self.of_2012 = is_of_2012(layers, params)
         self.data_shapes = None if data_shapes is None else list(data_shapes)
         # By section, the node that consumers are linked to; None after an error.
         self.built: dict[str, Node | None] = {}
@@ -233,7 +236,7 @@ class _Builder:
         if shape is None or gpus is None:
             return
         layer.shape, node.gpus = shape, gpus
-        attach_parameters(node, {n.name: n for n in self.nodes}, own)
+        attach_parameters(node, {n.name: n for n in self.nodes}, own, of_2012=self.of_2012)
         self.nodes += [node, *detached_nodes(node, taken=set(self.layers.sections))]
         self.built[section.name] = self.nodes[-1]
 

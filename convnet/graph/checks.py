@@ -33,7 +33,10 @@ def check_uses(layers: CfgFile, report: Report) -> None:
 
 
 def check_gradients_pass(nodes: Sequence[Node], report: Report) -> None:
-    """Report layers without a gradient above weights that learn. nodes: inputs before consumers."""
+    """Report layers without a gradient above weights that learn. nodes: inputs before consumers.
+
+    In a net that is otherwise fine also weights that no cost gives a gradient because they lie below targets alone.
+    """
     learners: dict[Node, str] = {}  # by layer, one of those below it, or itself, that learn
     for node in nodes:
         below = [learners[source] for source in node.inputs if source in learners]
@@ -42,6 +45,33 @@ def check_gradients_pass(nodes: Sequence[Node], report: Report) -> None:
             LayerReport(report, node.section).error(f"a layer of type {text}", "inputs")
         elif below or any(parameter.learns for parameter in node.parameters.values()):
             learners[node] = below[0] if below else node.name
+    if not report.errors:
+        _check_targets(nodes, report)
+
+
+def _check_targets(nodes: Sequence[Node], report: Report) -> None:
+    """Report costs over targets that are all that weights which learn are good for."""
+    learning = {parameter for node in _reached(nodes) for parameter in node.parameters.values()}
+    lost: dict[Node, str] = {}  # by layer, one of those below it, or itself, whose weights get no gradient
+    for node in nodes:
+        below = [(index, lost[source]) for index, source in enumerate(node.inputs) if source in lost]
+        targets = [name for index, name in below if index in node.layer.target_inputs]
+        if targets:
+            text = f"passes no gradient to its targets, but below them '{targets[0]}' has weights that learn"
+            wanted = f"a layer of type '{node.layer.type}' {text}"
+            LayerReport(report, node.section).error(f"{wanted}, and no cost reaches them another way", "inputs")
+        elif below or any(parameter.learns for parameter in {*node.parameters.values()} - learning):
+            lost[node] = below[0][1] if below else node.name
+
+
+def _reached(nodes: Sequence[Node]) -> set[Node]:
+    """The layers that get a gradient, costs included."""
+    reached = {node for node in nodes if node.layer.is_cost}
+    for node in reversed(nodes):
+        if node in reached and node.layer.passes_gradient:
+            targets = node.layer.target_inputs
+            reached |= {source for index, source in enumerate(node.inputs) if index not in targets}
+    return reached
 
 
 def _is_torn(layers: CfgFile, report: Report) -> bool:

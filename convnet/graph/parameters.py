@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from convnet.config.kinds import Call
 from convnet.graph.layer_graph import Node
 from convnet.layers.base import Layer, LayerReport
 from convnet.layers.filters import FilterLayer
@@ -12,6 +16,7 @@ from convnet.weights.initial import find_function
 from convnet.weights.parameter import Parameter
 from convnet.weights.schedule import Decay, ParameterSchedule
 
+_LIMITS = ("wball", "wballMax", "wcNormMin", "wcNormMax")
 _FIXED = ParameterSchedule("const", 0.0)  # for statistics, and for nets without a parameter file
 
 
@@ -19,15 +24,30 @@ def check_functions(values: Mapping[str, Any], report: LayerReport) -> None:
     """Report functions for initial weights or biases that are not found. This imports the user's modules."""
     for key in ("initWFunc", "initBFunc", "initCFunc"):
         if values.get(key) is not None:
-            try:
-                find_function(values[key])
-            except ValueError as error:
-                report.error(str(error), key)
+            _check_function(values[key], key, report)
 
 
-def attach_parameters(node: Node, earlier: Mapping[str, Node], report: LayerReport) -> None:
-    """Give the node its parameters: its own, or those of earlier layers that it shares."""
+def _check_function(call: Call, key: str, report: LayerReport) -> None:
+    try:
+        function = find_function(call)
+    except ValueError as error:
+        report.error(str(error), key)
+        return
+    if call.otherwise and getattr(function, "__module__", "") != call.otherwise:
+        file = getattr(sys.modules[call.module], "__file__", None) or call.module
+        text = f"'{call.module}.{call.function}' is the function of {file}"
+        report.note(f"{text}; '{call.function}' alone is the one that comes with convnet", key)
+
+
+def attach_parameters(node: Node, earlier: Mapping[str, Node], report: LayerReport, *, of_2012: bool) -> None:
+    """Give the node its parameters: its own, or those of earlier layers that it shares.
+
+    of_2012: the files are of that release, see `_limit_as_in_2012`.
+    """
     layer = node.layer
+    _check_limits(layer, report)
+    if of_2012:
+        _limit_as_in_2012(layer, report)
     sources = _sources(layer, report)
     for index in range(len(layer.weights)):
         source = sources[index]
@@ -43,6 +63,29 @@ def attach_parameters(node: Node, earlier: Mapping[str, Node], report: LayerRepo
         node.statistics[name] = Parameter(layer.name, None, matrix, _FIXED, momentum=0.0, statistic=name)
 
 
+def _check_limits(layer: Layer, report: LayerReport) -> None:
+    """Report weights that are to have a norm and a largest norm."""
+    norms, largest = (layer.learning.get(key) or [] for key in ("wball", "wballMax"))
+    if any(norm and most for norm, most in zip(norms, largest, strict=True)):
+        report.error("expected wball or wballMax for an input, found both", "wballMax")
+
+
+def _limit_as_in_2012(layer: Layer, report: LayerReport) -> None:
+    """Make `wballMax` of `wball`, which was the largest norm over the number of a filter's weights."""
+    norms = layer.learning.get("wball") or []
+    if not any(norms):
+        return
+    limits = [norm * m.rows / max(1, m.windows) for norm, m in zip(norms, layer.weights, strict=True)]
+    if not all(map(math.isfinite, limits)):
+        report.error("expected a number that is finite when multiplied by the weights of a filter", "wball")
+        return
+    pairs = zip(limits, layer.learning["wballMax"], strict=True)
+    layer.learning |= {"wball": [0.0] * len(norms), "wballMax": [limit or most for limit, most in pairs]}
+    shown = ", ".join(f"{limit:g}" for limit in dict.fromkeys(filter(None, limits)))
+    text = f"taken as in 2012: the longest norm is wball times the weights of a filter, {shown}"
+    report.note(f"{text}; write wballMax for a norm itself", "wball")
+
+
 def _sources(layer: Layer, report: LayerReport) -> list[tuple[str, int] | None]:
     sources: list[tuple[str, int] | None] = layer.values.get("weightSource") or [None] * len(layer.weights)
     if len(sources) != len(layer.weights):
@@ -55,9 +98,10 @@ def _sources(layer: Layer, report: LayerReport) -> list[tuple[str, int] | None]:
 def _weights(layer: Layer, index: int, report: LayerReport) -> Parameter:
     of = layer.learning
     eps = _schedule(of["epsW"][index] or _FIXED, of["schedW"], "schedW", report)
-    wball, norm_min, norm_max = (of[key][index] if key in of else 0.0 for key in ("wball", "wcNormMin", "wcNormMax"))
+    norm, most, norm_min, norm_max = (of[key][index] if key in of else 0.0 for key in _LIMITS)
+    matrix = replace(layer.weights[index], shrinks=True) if most else layer.weights[index]
     return Parameter(
-        layer.name, index, layer.weights[index], eps, of["momW"][index] or 0.0, of["wc"][index], wball,
+        layer.name, index, matrix, eps, of["momW"][index] or 0.0, of["wc"][index], norm or most,
         norm_min=norm_min, norm_max=norm_max, nesterov=of["nesterov"], update_period=of["updatePeriod"],
     )  # fmt: skip
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from convnet.config.report import Report
 from convnet.graph.layer_graph import Node
 from convnet.layers.base import Layer, LayerReport
+from convnet.layers.common import GPU
 
 
 def place(layer: Layer, inputs: Sequence[Node], asked: list[int] | None, report: LayerReport) -> tuple[int, ...] | None:
     """One device for each replica; () for data layers; None after reporting an error.
 
     A layer without `gpu` runs where its first input runs; one over data alone runs on device 0 (cuda-convnet has no
-    such key, cuda-convnet2 demands it there).
+    such key, cuda-convnet2 demands it there), unless it is a cost, see `place_costs_of_data`.
     """
     if layer.type == "data":
         return ()
@@ -37,6 +38,18 @@ def place(layer: Layer, inputs: Sequence[Node], asked: list[int] | None, report:
         report.error(f"expected as many replicas as the inputs have, {len(below[0].gpus)}, found {len(gpus)}", "gpu")
         return None
     return gpus
+
+
+def place_costs_of_data(nodes: Sequence[Node]) -> None:
+    """Put costs that read nothing but data, and have no `gpu`, where the layer with most replicas runs.
+
+    On one device they would make the whole net run in as many passes as others have replicas.
+    """
+    apart = [node for node in nodes if node.layer.is_cost and not node.layer.values[GPU.name]
+             and not any(below.gpus for below in node.inputs)]  # fmt: skip
+    widest = max((node.gpus for node in nodes if node.gpus and node not in apart), key=len, default=None)
+    for node in apart:
+        node.gpus = widest or node.gpus
 
 
 def check_devices(asked: Sequence[int], devices: int, report: LayerReport) -> None:

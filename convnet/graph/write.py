@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from convnet.config.keys import REQUIRED, Key
 from convnet.config.writer import given_lines, section_text
 from convnet.graph.layer_graph import LayerGraph, Node
 from convnet.layers.common import INPUTS, common_keys, common_params
+
+_LARGEST = {"wball": "wballMax", "wballMax": "wballMax"}
 
 
 def layer_file(graph: LayerGraph, *, alone: bool) -> str:
@@ -35,14 +39,25 @@ def _layer(node: Node, *, alone: bool) -> str:
 
 
 def _learning(node: Node) -> list[tuple[str, str]]:
-    """The lines of the parameter file; `epsW` with `schedW` is one schedule, and so are those of the biases."""
+    """The lines of the parameter file; `epsW` with `schedW` is one schedule, and so are those of the biases.
+
+    A `wball` of 2012 is the `wballMax` that it was taken for.
+    """
     learning, lines = node.layer.learning, dict(given_lines(_params(node), node.params, node.section))
     for rate, change in (("epsW", "schedW"), ("epsB", "schedB")):
         if lines.pop(change, None) and learning[change] is not None:
             rates = learning[rate] if isinstance(learning[rate], list) else [learning[rate]]
-            texts = [str(learning[change].of(each)) for each in rates]
-            lines[rate] = texts[0] if len(set(texts)) == 1 else ",".join(texts)
+            lines[rate] = _list(str(learning[change].of(each)) for each in rates)
+    if "wball" in lines and not any(learning["wball"]):
+        largest = _list(repr(most).removesuffix(".0") for most in learning["wballMax"])
+        lines = {_LARGEST.get(name, name): largest if name in _LARGEST else text for name, text in lines.items()}
     return list(lines.items())
+
+
+def _list(items: Iterable[str]) -> str:
+    """An item for each input; one alone if all are the same."""
+    texts = list(items)
+    return texts[0] if len(set(texts)) == 1 else ",".join(texts)
 
 
 def _params(node: Node) -> tuple[Key, ...]:

@@ -32,7 +32,7 @@ class BatchNorm(Layer):
         Key("momentum", Float(minimum=0, maximum=1), "how much of the running averages each minibatch leaves",
             default=0.9),
     )  # fmt: skip
-    params = tuple(key for key in WeightLayer.params if key.name != "wball")
+    params = tuple(key for key in WeightLayer.params if key.name not in ("wball", "wballMax"))
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -88,8 +88,18 @@ class BinaryCrossEntropy(MatrixCost):
 
     def merges(self, index: int) -> bool:
         """With a logistic neuron."""
+        return index == 1 and self._is_logistic(index)
+
+    def _is_logistic(self, index: int) -> bool:
         below = self.below[index]
-        return index == 1 and isinstance(below, Neuron) and below.function.name == "logistic"
+        return isinstance(below, Neuron) and below.function.name == "logistic"
+
+    def output_shape(self, report: LayerReport) -> Shape | None:
+        """None: costs have no outputs."""
+        if not self._is_logistic(1):
+            text = f"'{self.inputs[1]}' is not logistic: its numbers are taken for probabilities all the same"
+            report.note(text, "inputs")
+        return super().output_shape(report)
 
     def fprop(self, plan: Emitter, *, training: bool) -> None:
         """Cost and errors of each case."""

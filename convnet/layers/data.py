@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convnet.config.keys import Key
+from convnet.config.keys import Ignored, Key
 from convnet.config.kinds import Int
 from convnet.layers.base import Layer, LayerReport
 from convnet.layers.emitter import Emitter
@@ -26,6 +26,7 @@ class Data(Layer):
         Key("start", Int(minimum=0), "first row of the matrix to take", default=0),
         Key("end", Int(minimum=1), "row before which to stop; default: the number of rows", default=None),
     )
+    ignored = (Ignored("gpu", "a data layer has no device of its own; those of the layers that read it get the data"),)
 
     @property
     def source(self) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convnet.config.keys import Key
+from convnet.config.keys import Ignored, Key
 from convnet.config.kinds import Bool, Choice, Int
 from convnet.layers.base import Layer, LayerReport, images
 from convnet.layers.emitter import Emitter
@@ -63,6 +63,7 @@ class Pool(PoolingLayer):
         Key("outputsX", Int(minimum=0), "windows along each axis; 0: as the formula gives", default=0),
         Key("sum", Bool(), "for pool=avg: the sum of each window, not divided", default=False),
     )
+    ignored = (Ignored("doMax", "the code of 2012 read it for pool=rand alone"),)
 
     @property
     def what(self) -> str:

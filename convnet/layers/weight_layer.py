@@ -73,6 +73,8 @@ class WeightLayer(Layer):
             per_input=True),
         Key("wball", Float(minimum=0), "if above 0, the L2 norm that the weights of each filter are scaled to after an "
             "update (local layers: scaled down to)", default=0.0, per_input=True),
+        Key("wballMax", Float(minimum=0), "if above 0, the most that this norm may be; what 2012 wrote as wball, over "
+            "the number of a filter's weights", default=0.0, per_input=True),
     )  # fmt: skip
     ignored: ClassVar[tuple[Ignored, ...]] = (
         Ignored("superEps", "cuda-convnet2 read it but never used it"),

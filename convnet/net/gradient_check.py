@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,12 @@ class GradientCheck:
 
     @property
     def error(self) -> float:
-        """|analytic - numeric| / max(|analytic|, |numeric|, 1e-5 |objective|); 0 if all are 0."""
+        """|analytic - numeric| / max(|analytic|, |numeric|, 1e-5 |objective|); 0 if all are 0.
+
+        Infinite if one of them is not finite: nothing agrees with that.
+        """
+        if not np.isfinite([self.analytic, self.numeric, self.objective]).all():
+            return math.inf
         largest = max(abs(self.analytic), abs(self.numeric), _FLAT * abs(self.objective))
         return abs(self.analytic - self.numeric) / largest if largest else 0.0
 
@@ -40,11 +46,13 @@ def check_gradients(net: ConvNet, data: Sequence[Array], seed: int = 0) -> Itera
 
     net: of type float64. data: one minibatch. The objective is the sum of coeff * cost over all cases and costs; its
     numeric derivative is (E(w + h r) - E(w - h r)) / 2h along random r of the size of w. Kinks (relu, max) near w spoil
-    large h, rounding spoils small h, so several h are tried and the best counts.
+    large h, rounding spoils small h, so several h are tried and the best counts. What lies below the targets of a cost
+    is left out: the cost depends on it, but its gradient does not.
     """
     generator = np.random.default_rng(seed)
     net.compute_gradients(data)
-    learning = [parameter for parameter in net.graph.parameters if parameter.learns]
+    stopped = {parameter for node in _stopped(net.graph) for parameter in node.parameters.values()}
+    learning = [parameter for parameter in net.graph.parameters if parameter.learns and parameter not in stopped]
     gradients = {parameter: net.store.get("gradients", parameter) for parameter in learning}
     inputs = _data_gradients(net, data)
     for parameter, gradient in gradients.items():

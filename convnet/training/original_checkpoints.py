@@ -128,6 +128,7 @@ class _Reader:
 
     def layers(self, layers: object) -> dict[str, Layer]:
         """The layers by name, in the order of the layer file."""
+        self._check_dialect(layers)
         if isinstance(layers, list):
             held = [self.typed(layer, dict, f"layer {index}") for index, layer in enumerate(layers)]
             names = [self._name(layer, index) for index, layer in enumerate(held)]
@@ -143,6 +144,13 @@ class _Reader:
         for layer in found:
             self._check(layer, names)
         return dict(zip(names, found, strict=True))
+
+    def _check_dialect(self, layers: object) -> None:
+        """Refuse what the code of 2012 wrote: a dict of layers by name that does not say in which order they stood."""
+        held = layers.values() if isinstance(layers, dict) else ()
+        if any(isinstance(layer, dict) and "schedW" in layer for layer in held):
+            wanted = "a checkpoint of cuda-convnet or cuda-convnet2"
+            raise ConvnetError(f"{self._file}: expected {wanted}; those of the code of 2012 cannot be read")
 
     def _name(self, layer: Layer, index: int) -> str:
         """The name of a layer; in a layer file a ']' would end it, and a line break could begin anything."""

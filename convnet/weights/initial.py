@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -35,24 +36,43 @@ def find_function(call: Call) -> Callable[..., object]:
     Raises:
         ValueError: there is none, or the import fails; the message does not name layer or key.
     """
+    try:
+        function = getattr(_module(call.module), call.function, None)
+    except _NotFoundError as error:
+        if not call.otherwise:
+            raise ValueError(str(error)) from error
+        function = None
+    except ValueError as error:
+        hint = f"; '{call.function}' alone is the function that comes with convnet" if call.otherwise else ""
+        raise ValueError(f"{error}{hint}") from error
+    if not callable(function) and call.otherwise:
+        function = getattr(_module(call.otherwise), call.function)
+    if not callable(function):
+        raise ValueError(f"expected a function '{call.function}' in module '{call.module}', found none")
+    return function  # type: ignore[no-any-return]
+
+
+class _NotFoundError(ValueError):
+    """There is no module of a name."""
+
+
+def _module(name: str) -> ModuleType:
+    """The module of this name, imported. Raises ValueError: there is none, or the import fails."""
     # As in cuda-convnet, modules beside the place where the program is run are found.
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
-        function = getattr(importlib.import_module(call.module), call.function, None)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if not f"{call.module}.".startswith(f"{error.name}."):  # another one, which the module imports
-            raise ValueError(f"importing '{call.module}' failed: {error!r}") from error
-        where = f"{call.module.replace('.', '/')}.py in the present folder ({folder}) or an installed module"
-        raise ValueError(f"expected {where}, found none") from error
+        if not f"{name}.".startswith(f"{error.name}."):  # another one, which the module imports
+            raise ValueError(f"importing '{name}' failed: {error!r}") from error
+        where = f"{name.replace('.', '/')}.py in the present folder ({folder}) or an installed module"
+        raise _NotFoundError(f"expected {where}, found none") from error
     except (Exception, SystemExit) as error:
-        raise ValueError(f"importing '{call.module}' failed: {error!r}") from error
+        raise ValueError(f"importing '{name}' failed: {error!r}") from error
     finally:
         if folder in sys.path:  # the module may have changed it
             sys.path.remove(folder)
-    if not callable(function):
-        raise ValueError(f"expected a function '{call.function}' in module '{call.module}', found none")
-    return function  # type: ignore[no-any-return]
 
 
 def from_function(call: Call, layer: str, index: int | None, shape: tuple[int, int]) -> Array:

@@ -15,8 +15,8 @@ class Matrix:
     `order` names the operation whose weights_to_memory / weights_from_memory reorder the rows, and its geometry; None
     if they stay as they are. `maps`: for biases with one number for each output, the maps they lie like. `windows`: how
     many equal parts of the rows have columns of their own, for windows with filters of their own or for the parts of an
-    sfc layer; 0 where there are no such parts. `shrinks`: `wball` makes columns shorter, but not longer. `initial`: the
-    value of all its numbers at first; None if the layer's keys say it.
+    sfc layer; 0 where there are no such parts. `shrinks`: the limit `wball` makes columns shorter, but
+    not longer. `initial`: the value of all its numbers at first; None if the layer's keys say it.
     """
 
     rows: int
@@ -44,8 +44,9 @@ class Parameter:
 
     A statistic, which bears a name and has no index either, is never learned: fprop writes it while training.
     Several layers may use one parameter; it bears the name and the rates of its owner. `update_period`: it is updated
-    after every so many passes, with the sum of their gradients; 0: as often as possible. `wball`, `norm_min` and
-    `norm_max` are the cfg keys wball, wcNormMin and wcNormMax, 0 where they ask for nothing.
+    after every so many passes, with the sum of their gradients; 0: as often as possible. `wball`: the L2 norm
+    of the matrix's columns after an update, by the cfg key wball, or by wballMax, with which the matrix `shrinks`;
+    `norm_min` and `norm_max`: the cfg keys wcNormMin and wcNormMax. 0 where they ask for nothing.
     """
 
     layer: str

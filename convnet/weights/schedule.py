@@ -35,8 +35,9 @@ class ParameterSchedule:
     """A rate over training; p is `Progress.fraction`, f is `target_factor`.
 
     const: base. linear: base (1-p) + base/f p. exp: base f^-p. dexp: exp in `steps` equal steps, base f^(-i/(steps-1))
-    in step i. jdexp: dexp, but base f^(-(i-1/2)/(steps-1)) in the second half of step i, if i > 0 and 0.2 < p < 0.9.
-    step: base f^-n in and after the n-th of `epochs`. plateau: base f^-n after n drops, see `_stalls`.
+    in step i; base/f if there is one alone. jdexp: dexp, but base f^(-(i-1/2)/(steps-1)) in the second half of step i,
+    if i > 0 and 0.2 < p < 0.9. step: base f^-n in and after the n-th of `epochs`. plateau: base f^-n
+    after n drops, see `_stalls`.
 
     Sources: cuda-convnet2, `LearningRates`; AlexNet's source code of 2012, `lr.cu` (jdexp); Krizhevsky et al., NIPS
     2012, section 5 (plateau).
@@ -98,14 +99,19 @@ def _step_of(schedule: ParameterSchedule, p: float) -> int:
     return min(schedule.steps - 1, max(0, math.ceil(p * schedule.steps - 1e-9) - 1))
 
 
+def _exponent(schedule: ParameterSchedule, step: float) -> float:
+    """How much of the way a step has gone; one step alone is the last, as in the originals."""
+    return step / (schedule.steps - 1) if schedule.steps > 1 else 1.0
+
+
 def _discrete(schedule: ParameterSchedule, progress: Progress) -> float:
-    return _power(schedule, _step_of(schedule, progress.fraction) / (schedule.steps - 1))
+    return _power(schedule, _exponent(schedule, _step_of(schedule, progress.fraction)))
 
 
 def _jumpy(schedule: ParameterSchedule, progress: Progress) -> float:
     p, step = progress.fraction, _step_of(schedule, progress.fraction)
     jumps = step > 0 and 0.2 < p < 0.9 and p * schedule.steps - step > 0.5 + 1e-9
-    return _power(schedule, (step - 0.5 * jumps) / (schedule.steps - 1))
+    return _power(schedule, _exponent(schedule, step - 0.5 * jumps))
 
 
 def _stalls(schedule: ParameterSchedule, progress: Progress) -> int:
@@ -143,7 +149,7 @@ def _rising(text: str) -> tuple[int, ...]:
 _EPOCHS = "epochs that rise, from 1, such as 80,120"
 _RATE = Float(minimum=0)
 _KINDS: dict[str, Kind[Any]] = {
-    "base": _RATE, "tgtFactor": Float(above=0), "numSteps": Int(minimum=2), "epochs": Custom(_EPOCHS, _rising),
+    "base": _RATE, "tgtFactor": Float(above=0), "numSteps": Int(minimum=1), "epochs": Custom(_EPOCHS, _rising),
     "patience": Int(minimum=1), "minImprovement": Float(minimum=0), "maxDrops": Int(minimum=1),
     "noiseStdev": Float(minimum=0, maximum=0),
 }  # fmt: skip

@@ -203,7 +203,7 @@ def test_layers_shows_every_key_of_a_type(name):
         assert " ".join(key.doc.split()) in " ".join(params_file.split())
     for key in cls.ignored:
         assert f"  {key.name}: {key.why}" in output
-    assert ("gpu" in layer_file) == ("inputs" in layer_file.replace("inputs: none", ""))
+    assert ("  gpu: a list" in layer_file) == ("inputs" in layer_file.replace("inputs: none", ""))
 
 
 def test_check_grads(small):

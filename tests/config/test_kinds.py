@@ -69,7 +69,7 @@ GOOD: list[tuple[Kind[object], str, object]] = [
     (FunctionCall(), "initw.makew(/a b/1.5, conv1 )", Call("initw", "makew", ("/a b/1.5", "conv1"))),
     (COPIES, "makew(run)", Call("home", "makew", ("run",))),
     (COPIES, "makeb", Call("home", "makeb", ())),
-    (COPIES, "initw.makew(run)", Call("home", "makew", ("run",))),
+    (COPIES, "initw.makew(run)", Call("initw", "makew", ("run",), "home")),
     (COPIES, "initw.other(run)", Call("initw", "other", ("run",))),
     (COPIES, "mine.makew(run)", Call("mine", "makew", ("run",))),
     (FunctionCall(), "my.package.f_1 (x(1).y)", Call("my.package", "f_1", ("x(1).y",))),

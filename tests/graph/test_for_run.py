@@ -76,3 +76,24 @@ def test_nothing_of_the_users_is_imported_unless_functions_are_looked_for(tmp_pa
     (tmp_path / "own_for_run.py").write_text("raise RuntimeError\n")
     assert found() == []
     assert "own_for_run" not in sys.modules
+
+
+def test_a_function_of_the_users_own_initw_is_noted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = LAYERS.replace("own_for_run.biases", "initw.makeb(run)")
+
+    def notes():
+        report = Report()
+        check_files(parse(text, "layers.cfg", report), None, report, functions=True)
+        return [str(note) for note in report.notes if "initw" in note.text]
+
+    sys.modules.pop("initw", None)
+    try:
+        assert notes() == []
+        (tmp_path / "initw.py").write_text("def makeb(*arguments, params): pass\n")
+        assert notes() == [
+            f"layers.cfg:9: [fc] initBFunc: 'initw.makeb' is the function of {tmp_path / 'initw.py'}; 'makeb' alone is "
+            "the one that comes with convnet"
+        ]
+    finally:
+        sys.modules.pop("initw", None)

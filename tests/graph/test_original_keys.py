@@ -40,8 +40,10 @@ LAYER_KEYS = [
     ("labels", "quantF", ["default"], ["half"]),
     ("pool", "QuantB", ["default"], ["half"]),
     ("conv", "partialSum", ["4", "0"], []),
+    ("data", "gpu", ["0", "0,1"], []),
 ]
 PARAMETER_KEYS = [
+    ("pool", "doMax", ["true", "no"], []),
     ("pool", "quantF", ["default"], ["half", "default,half"]),
     ("fc", "sched", ["exp[1000]"], []),
     ("conv", "wcnorm", ["0.00", "1"], []),

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from convnet.config.report import ConfigError
+from convnet.config.reader import parse
+from convnet.config.report import ConfigError, Report
+from convnet.graph.build import build_graph, check_files
 from convnet.layers.cost import in_words, reported
 from convnet.net import ConvNet
 from convnet.net.gradient_check import check_gradients
@@ -54,7 +56,6 @@ def minibatch(cases=4, seed=0):
     ([MATRIX, PROBS, cost("bce", "matrix,probs")], False),
     ([MATRIX, CHANCES, cost("bce", "matrix,fc")], True),
     ([MATRIX, CHANCES, cost("dce", "matrix,fc")], True),
-    ([MATRIX, CHANCES, cost("bce", "fc,matrix")], False),
     ([MATRIX, CHANCES, cost("bce", "matrix,fc"), cost("sum2", "fc", "other")], False),
     ([MATRIX, CHANCES, cost("dce", "matrix,fc", more="gpu=1\n")], False),
     ([MATRIX, CHANCES.replace("logistic", "tanh[0.4,1]"), cost("bce", "matrix,fc")], False),
@@ -63,6 +64,28 @@ def test_gradients_merge_with_the_only_reader_on_the_same_device(parts, merged):
     built = graph(*parts)
     name = "probs" if "probs" in built else "fc_neuron"
     assert built[name].layer.merged == merged
+
+
+def test_targets_have_no_gradient_to_merge():
+    resting = "[fc]\nepsW=0\nepsB=0\nmomW=0\nmomB=0\n"
+    text = net_text(MATRIX, CHANCES, cost("bce", "fc,matrix"))
+    assert not graph_of(text, resting, image=IMAGE)["fc_neuron"].layer.merged
+
+
+@pytest.mark.parametrize("kind", ["bce", "dce"])
+def test_probabilities_that_are_not_logistic_are_noted(kind):
+    def notes(chances, name="fc"):
+        report = Report()
+        text = net_text(MATRIX, chances, cost(kind, f"matrix,{name}"))
+        build_graph(parse(text, "layers.cfg", report), None, [Shape(6), Shape(1), Shape(4)], report)
+        return [f"{note.section} {note.key}: {note.text}" for note in report.notes]
+
+    wanted = "cost inputs: '{}' is not logistic: its numbers are taken for probabilities all the same"
+    assert notes(CHANCES) == []
+    assert notes(f"{FC}[chances]\ntype=neuron\nneuron=logistic\ninputs=fc\n", "chances") == []
+    assert notes(FC) == [wanted.format("fc")]
+    assert notes(CHANCES.replace("logistic", "relu")) == [wanted.format("fc")]
+    assert notes(PROBS, "probs") == [wanted.format("probs")]
 
 
 def test_a_merged_logistic_neuron_costs_no_step(device):
@@ -122,10 +145,6 @@ def test_what_costs_refuse(parts, message):
 
 
 def test_children_are_checked_without_knowing_the_data():
-    from convnet.config.reader import parse
-    from convnet.config.report import Report
-    from convnet.graph.build import check_files
-
     report = Report()
     layers = parse(net_text(PROBS, cost("logreg", "labels,probs", more="children=no\n")), "layers.cfg", report)
     with pytest.raises(ConfigError, match=r"children: expected costs of type cost.logreg that come before"):

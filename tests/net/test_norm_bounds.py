@@ -53,6 +53,18 @@ def test_wball(device, name):
     np.testing.assert_allclose(found, free * factors[:, None], rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_largest_norm(device, name):
+    """Of every type down only."""
+    layer, parts = LAYERS[name]
+    free = columns(trained(device, layer, ""), parts)
+    norms = np.sqrt((free**2).sum(axis=1))
+    limit = float(np.median(norms))
+    assert (norms < limit).any()
+    found = columns(trained(device, layer, f"wballMax={limit!r}\n"), parts)
+    np.testing.assert_allclose(found, free * np.minimum(limit / norms, 1)[:, None], rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", [name for name in LAYERS if name.startswith("conv")])
 def test_bounds_about_the_mean(device, name):
     layer, _ = LAYERS[name]

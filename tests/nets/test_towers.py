@@ -64,6 +64,25 @@ def part(whole: Array, parameter: Parameter) -> Array:
     return whole[top : top + rows, left : left + columns]
 
 
+def test_two_devices_learn_what_one_learns() -> None:
+    """All that crosses between the towers crosses once in each direction."""
+    maps, random = SCALES["alexnet-2gpu"][1], np.random.default_rng(3)
+    data = [60 * random.standard_normal((3, maps.y, maps.x, maps.channels)), random.integers(0, 10, (3, 1))]
+    nets, costs = [], []
+    for edit in (str, lambda text: text.replace("gpu=1", "gpu=0")):
+        graph = scaled("alexnet-2gpu", edit=edit)
+        devices = open_devices(DeviceOptions("cpu", threads=2), graph.devices)
+        nets.append(ConvNet(graph, devices, mini=3, seed=5, dtype=np.float64))
+        costs.append([nets[-1].train_minibatch(data)["logprob"]["cost"] for _ in range(2)])
+    assert [net.graph.devices for net in nets] == [2, 1]
+    np.testing.assert_allclose(costs[0], costs[1], rtol=1e-12)
+    states = [net.state() for net in nets]
+    assert states[0].keys() == states[1].keys()
+    for name, values in states[1].items():
+        assert np.abs(states[0][name] - values).max() <= 1e-11 * np.abs(values).max(), name
+        assert name.endswith(".inc") is False or np.any(values), name
+
+
 def test_with_the_same_weights_the_cost_is_the_same() -> None:
     """Where normalization cannot tell towers from groups."""
     graphs = [scaled(name, FACTOR, without_neighbours) for name in ("alexnet", "alexnet-2gpu")]

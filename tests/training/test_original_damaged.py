@@ -168,3 +168,17 @@ def test_what_is_nested_deeply_is_no_trouble(tmp_path):
     (tmp_path / "1.1").write_bytes(content)
     with pytest.raises(ConvnetError, match="layer 'fc': initW: expected a value that"):
         import_original(tmp_path / "1.1")
+
+
+def test_checkpoints_of_2012_are_refused_in_one_sentence(tmp_path):
+    """Their layers are a dict without the numbers of their order."""
+    value = original(2)
+    for layer in layers_of(value).values():
+        del layer["id"]
+        if "epsW" in layer:
+            params = {"tgtFactor": 250.0, "noiseStdev": 0.0, "numSteps": 4}
+            layer |= {"schedW": {"type": "dexp", "params": params}, "schedB": {"type": "default", "params": {}}}
+    with pytest.raises(ConvnetError) as caught:
+        loaded(tmp_path, value)
+    wanted = "expected a checkpoint of cuda-convnet or cuda-convnet2; those of the code of 2012 cannot be read"
+    assert str(caught.value) == f"{tmp_path / '9.9'}: {wanted}"

@@ -163,3 +163,40 @@ def test_a_module_may_change_the_path(module, tmp_path, monkeypatch):
         assert find_function(call("own_path.f")).__name__ == "f"
     finally:
         sys.modules.pop("own_path", None)
+
+
+OWN = FunctionCall(("makew",), "convnet.training.initw", "initw")
+
+
+@pytest.fixture
+def own_initw(tmp_path, monkeypatch):
+    """Writes an initw.py beside the place where the program runs."""
+    monkeypatch.chdir(tmp_path)
+    sys.modules.pop("initw", None)
+    yield (tmp_path / "initw.py").write_text
+    sys.modules.pop("initw", None)
+
+
+def test_the_functions_that_come_with_convnet_give_way_to_the_users(own_initw):
+    before = find_function(OWN.parse("initw.makew(a)"))
+    assert before is find_function(OWN.parse("makew(a)"))
+    assert before.__module__ == "convnet.training.initw"
+    own_initw("def makew(name, index, shape, params): return (name, index, shape, params)\n")
+    found = find_function(OWN.parse("initw.makew(a)"))
+    assert found("fc", 0, (2, 3), ["a"]) == ("fc", 0, (2, 3), ["a"])
+    assert find_function(OWN.parse("makew(a)")) is before, "alone it is always the one that comes with convnet"
+
+
+def test_a_module_of_the_users_without_the_function(own_initw):
+    own_initw("def makec(*arguments): pass\n")
+    assert find_function(OWN.parse("initw.makew(a)")).__module__ == "convnet.training.initw"
+    assert find_function(OWN.parse("initw.makec(a)")).__module__ == "initw"
+    with pytest.raises(ValueError, match=r"^expected a function 'makex' in module 'initw', found none$"):
+        find_function(OWN.parse("initw.makex(a)"))
+
+
+def test_a_module_of_the_users_that_cannot_be_imported_is_not_passed_over(own_initw):
+    own_initw("from gpumodel import *\n")
+    hint = "; 'makew' alone is the function that comes with convnet"
+    with pytest.raises(ValueError, match=f"^importing 'initw' failed: .*gpumodel.*{hint}$"):
+        find_function(OWN.parse("initw.makew(a)"))

@@ -64,6 +64,15 @@ def test_dexp_just_beside_a_boundary():
     assert [value("dexp[base=1;tgtFactor=10;numSteps=2]", p) for p in (0.49999, 0.5, 0.50001)] == [1, 1, 0.1]
 
 
+@pytest.mark.parametrize("kind", ["dexp", "jdexp"])
+def test_one_step_is_the_last(kind):
+    """Of cuda-convnet2 and of 2012: the list of rates is that of all steps but the last, and then base / tgtFactor."""
+    text = f"{kind}[base=0.3;tgtFactor=20;numSteps=1]"
+    assert [value(text, p) for p in (0.0, 0.15, 0.5, 0.7, 1.0)] == pytest.approx([0.3 / 20] * 5, rel=1e-14)
+    assert str(parse_schedule(text)) == text
+    assert parse_decay(f"{kind}[20,0,1]").of(parse_schedule("0.3")) == parse_schedule(text)
+
+
 @pytest.mark.parametrize("steps", [2, 3, 4, 5])
 @pytest.mark.parametrize("total", [60, 61, 40])
 def test_jdexp(steps, total):
@@ -168,8 +177,8 @@ def test_spellings(text, expected):
     "const[base=x]", "const[base=-1]", "const[base=nan]", "const[base=inf]", "const[base=1;]", "const[base=1",
     "const base=1]", "const[base=1]]", "const[base=1;tgtFactor=2]", "linear[base=1]", "linear[base=1;tgtFactor=0]",
     "linear[base=1;tgtFactor=-2]", "exp[base=1;tgtFactor=inf]", "exp[base=1;tgtFactor=nan]", "exp[tgtFactor=2]",
-    "exp[base=1;tgtFactor=2;numSteps=3]", "dexp[base=1;tgtFactor=2]", "dexp[base=1;tgtFactor=2;numSteps=1]",
-    "dexp[base=1;tgtFactor=2;numSteps=0]", "dexp[base=1;tgtFactor=2;numSteps=2.5]", "dexp[base=1;tgtFactor=2;steps=3]",
+    "exp[base=1;tgtFactor=2;numSteps=3]", "dexp[base=1;tgtFactor=2]", "dexp[base=1;tgtFactor=2;numSteps=0]",
+    "dexp[base=1;tgtFactor=2;numSteps=2.5]", "dexp[base=1;tgtFactor=2;steps=3]",
     "dexp[base=1;tgtFactor=2;numSteps=inf]", "dexp[base=1;tgtFactor=2;numSteps=nan]", "dexp[250,0,4]", "default",
     "dexp[base=1;base=2;tgtFactor=2;numSteps=3]", "step[base=1]", "exp[base=1;tgtFactor=1e-320]",
     "linear[base=1e300;tgtFactor=1e-300]", "step[base=1;tgtFactor=10;epochs=]", "step[base=1;tgtFactor=10;epochs=0]",
@@ -187,7 +196,7 @@ def test_what_is_no_schedule(text):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("dexp[base=1;tgtFactor=2;numSteps=1]", "expected numSteps to be an integer of at least 2, found '1' in 'dexp["),
+    ("dexp[base=1;tgtFactor=2;numSteps=0]", "expected numSteps to be an integer of at least 1, found '0' in 'dexp["),
     ("exp[base=1]", r"expected exp[base=...;tgtFactor=...], found 'exp[base=1]'"),
     ("plateau[base=1;tgtfactor=2;patient=1]",
      "expected plateau[base=...;tgtFactor=...], and if you like patience, minImprovement, maxDrops, found 'patient' in "
@@ -252,7 +261,7 @@ def test_the_dialect_of_2012(text, shape, noise):
 
 @pytest.mark.parametrize("text", [
     "", "x", "exp", "dexp", "dexp[", "dexp[]", "0.1", "const[base=1]", "dexp[base=1;tgtFactor=250;numSteps=4]",
-    "dexp[4]", "dexp[1,2,3,4]", "exp[1,0,2]", "dexp[250,0,x]", "dexp[250,0,1]", "step[tgtFactor=10;epochs=3]",
+    "dexp[4]", "dexp[1,2,3,4]", "exp[1,0,2]", "dexp[250,0,x]", "dexp[250,0,0]", "step[tgtFactor=10;epochs=3]",
     "default[1]", "dexp[tgtFactor=250,noiseStdev=0.1,numSteps=4]", "linear[1,1]", "exp[tgtFactor=1e-320]",
     "tanh[tgtFactor=3]", "dexp[tgtFactor=250,numSteps=4,numSteps=4]",
 ])  # fmt: skip
