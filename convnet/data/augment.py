@@ -5,6 +5,7 @@ All draws come from a counter-based generator: they are a function of the seed, 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ Integers = np.ndarray[Any, np.dtype[np.int64]]
 Words = np.ndarray[Any, np.dtype[np.uint32]]
 
 # The last word of the counter keeps the purposes apart; the upper half keeps clear of whoever else uses the seed.
-GEOMETRY, NOISE, ORDER = 0xDA7A0000, 0xDA7A0001, 0xDA7A0002
+GEOMETRY, NOISE, ORDER, LABEL = 0xDA7A0000, 0xDA7A0001, 0xDA7A0002, 0xDA7A0003
+# Views of an image: upper left, upper right, centre, lower left, lower right; then the same mirrored.
+CENTRE, PLAIN_VIEWS = 2, 5
 
 _CHUNK = 256  # images summed at once
 
@@ -31,8 +34,8 @@ def draw(seed: int, stream: int, epoch: int, cases: Integers) -> Words:
     return philox(counter, np.array([seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF], np.uint32))
 
 
-def below(limit: int, words: Words) -> Integers:
-    """Integers in [0, limit), each from one word, for limits up to 2^31."""
+def below(limit: int | Integers, words: Words) -> Integers:
+    """Integers in [0, limit), each from one word, for limits up to 2^31; one limit, or one for each word."""
     return (words.astype(np.int64) * limit) >> 32
 
 
@@ -75,14 +78,53 @@ def random_crops(images: Array, cases: Integers, size: tuple[int, int], words: W
 
 def mirror(images: Array, words: Words) -> None:
     """Mirror about half of the images left to right, in place: images (n, y, x, channels), words (n,)."""
-    chosen = words >> 31 == 1
-    images[chosen] = images[chosen, :, ::-1]
+    half = chosen(words)
+    images[half] = images[half, :, ::-1]
+
+
+def chosen(words: Words) -> Array:
+    """Which cases are mirrored, about half of them: words (n,) -> (n,) bool."""
+    half: Array = words >> 31 == 1
+    return half
+
+
+def mirrored(images: Array) -> Array:
+    """A copy, left and right exchanged: (..., y, x, channels)."""
+    copy = np.empty_like(images, order="C")
+    for channel in range(images.shape[-1]):  # five times faster than at once, where the innermost loop is that short
+        copy[..., channel] = images[..., ::-1, channel]
+    return copy
+
+
+def copy_reversed(image: Array, target: Array) -> None:
+    """Copy bytes (y, x, channels) to a C-contiguous `target`, exchanging left and right and the order of the channels.
+
+    This is five times faster than to exchange left and right alone: the bytes of a row are reversed, which processors
+    do to several bytes at once.
+    """
+    y, width = image.shape[0], image.shape[1] * image.shape[2]
+    word = math.gcd(8, width)
+    rows, reversed_rows = image.reshape(y, width).view(f">u{word}"), target.reshape(y, width).view(f"<u{word}")
+    np.copyto(reversed_rows, rows[:, ::-1])
 
 
 def centre(images: Array, size: tuple[int, int]) -> Array:
     """A view of the window in the middle: (..., y, x, channels) -> (..., *size, channels)."""
-    top, left = (images.shape[-3] - size[0]) // 2, (images.shape[-2] - size[1]) // 2
-    return images[..., top : top + size[0], left : left + size[1], :]
+    return window_of_view(images, size, CENTRE)
+
+
+def corner(shape: tuple[int, int], size: tuple[int, int], view: int) -> tuple[int, int]:
+    """(y, x) of the upper left corner of a view of `size` (y, x) of an image of `shape` (y, x)."""
+    bottom, right = shape[0] - size[0], shape[1] - size[1]
+    places = (0, 0), (0, right), (bottom // 2, right // 2), (bottom, 0), (bottom, right)
+    return places[view % PLAIN_VIEWS]
+
+
+def window_of_view(images: Array, size: tuple[int, int], view: int) -> Array:
+    """The pixels of a view, not copied: (..., y, x, channels) -> (..., *size, channels)."""
+    top, left = corner((images.shape[-3], images.shape[-2]), size, view)
+    seen = images[..., top : top + size[0], left : left + size[1], :]
+    return seen[..., ::-1, :] if view >= PLAIN_VIEWS else seen
 
 
 def colour_axes(images: Array) -> Floats:

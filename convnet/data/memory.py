@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,14 +10,14 @@ import numpy as np
 
 from convnet.data import augment
 from convnet.data.augment import Array, Integers
-from convnet.data.provider import Batch, DataProvider, ProviderOptions
+from convnet.data.provider import VIEWS, Batch, DataProvider, ProviderOptions
+from convnet.data.statistics import Size, Statistics, check_views, shuffled, window
 from convnet.errors import ConvnetError
+from convnet.pixels import Minibatch
 from convnet.shape import Shape
 
 BATCH_CASES = 10_000  # as CIFAR's
 BATCH_BYTES = 256 * 2**20  # the most that a data batch takes as float32, unless the user says otherwise
-LARGEST = 1e30  # of numbers that are added to pixels: float32 still holds what becomes of them
-MEAN, COLOUR_AXES = "mean", "colour_axes"  # the names of the statistics
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,6 @@ class MemoryProvider(DataProvider):
         """Compute the statistics of the training cases."""
         self.name, self.description, self.sample = name, images.description, images.sample
         self.label_names, self.num_classes = images.label_names, len(images.label_names)
-        _check_sizes(options)
         self._images, self._options = images, options
         ends = np.cumsum([0, *images.train_sizes, *images.test_sizes]).tolist()
         self._batches = {number: range(*pair) for number, pair in enumerate(pairwise(ends), 1)}
@@ -71,40 +70,43 @@ class MemoryProvider(DataProvider):
         self._size = self._window(images.pixels.shape[1:])
         self.shapes = [self._image_shape(), Shape(1)]
         self._statistics = self._own_statistics()
-        self._subtracted = self._mean()
 
     def cases(self, batchnum: int) -> int:
         """The number of cases in a batch. Raises ConvnetError for a batch that is not there."""
         return len(self._batch(batchnum))
 
     def get_batch(
-        self, batchnum: int, epoch: int, *, train: bool, shuffle: bool = False, batch_range: Sequence[int] = ()
-    ) -> Batch:
+        self, batchnum: int, epoch: int, *, train: bool, shuffle: bool = False, batch_range: Sequence[int] = (),
+        view: int | None = None,
+    ) -> Batch:  # fmt: skip
         """See DataProvider."""
-        cases = self._shuffled(batchnum, epoch, batch_range) if shuffle else np.array(self._batch(batchnum))
-        images: Array = np.subtract(self._cut(cases, epoch, train), self._subtracted, dtype=np.float32, order="C")
-        if train and self._options.noise:
-            words = augment.draw(self._options.seed, augment.NOISE, epoch, cases)
-            shifts = augment.colour_shifts(self._statistics[COLOUR_AXES], self._options.noise, words)
-            _add_to_pixels(images, shifts.astype(np.float32))
-        return [images, self._images.labels[cases, None].astype(np.float32)]
+        if view is not None:
+            check_views(self._options, self.description)
+        return self._ready(self._cases(batchnum, epoch, batch_range if shuffle else None), epoch, train, view)
+
+    def open_batch(
+        self, batchnum: int, epoch: int, mini: int, *, train: bool, shuffle: bool = False,
+        batch_range: Sequence[int] = (), first: int = 0, multiview: bool = False,
+    ) -> Iterator[Minibatch]:  # fmt: skip
+        """See DataProvider. The views are cut when they are asked for: all of a batch would fill the memory."""
+        if not multiview:
+            return super().open_batch(
+                batchnum, epoch, mini, train=train, shuffle=shuffle, batch_range=batch_range, first=first
+            )
+        check_views(self._options, self.description)
+        cases = self._cases(batchnum, epoch, batch_range if shuffle else None)
+        starts = range(first, len(cases), mini)
+        return (
+            self._ready(cases[start : start + mini], epoch, train, view) for start in starts for view in range(VIEWS)
+        )
 
     def statistics(self) -> dict[str, Array]:
         """See DataProvider."""
-        return {name: array.copy() for name, array in self._statistics.items()}
+        return self._statistics.copies()
 
     def use_statistics(self, values: Mapping[str, Array]) -> None:
         """See DataProvider."""
-        used = {name: np.array(values[name], np.float32) for name in self._statistics if name in values}
-        for name, array in used.items():
-            own = self._statistics[name].shape
-            if array.shape != own:
-                raise ConvnetError(
-                    f"{self.description}: expected the {name.replace('_', ' ')} that the net was trained with to have "
-                    f"the shape of this data's, {own}; found {array.shape}"
-                )
-        self._statistics |= used
-        self._subtracted = self._mean()
+        self._statistics.use(values)
 
     def _batch(self, batchnum: int) -> range:
         """The cases of a batch."""
@@ -112,68 +114,58 @@ class MemoryProvider(DataProvider):
             raise ConvnetError(f"{self.description}: expected a batch from 1 to {len(self._batches)}, found {batchnum}")
         return self._batches[batchnum]
 
-    def _shuffled(self, batchnum: int, epoch: int, batch_range: Sequence[int]) -> Integers:
-        """The cases that make up a batch when all cases of `batch_range` are in a new order."""
-        every = np.concatenate([self._batch(number) for number in batch_range])
-        start = sum(self.cases(number) for number in batch_range[: batch_range.index(batchnum)])
-        return augment.permutation(self._options.seed, epoch, every)[start : start + self.cases(batchnum)]
+    def _cases(self, batchnum: int, epoch: int, shuffled_range: Sequence[int] | None) -> Integers:
+        """The cases that make up a batch; with a range, when all cases of it are in a new order."""
+        if shuffled_range is None:
+            return np.array(self._batch(batchnum))
+        batches = [self._batch(number) for number in shuffled_range]
+        return shuffled(batches, shuffled_range.index(batchnum), self._options.seed, epoch)
 
-    def _cut(self, cases: Integers, epoch: int, train: bool) -> Array:
+    def _ready(self, cases: Integers, epoch: int, train: bool, view: int | None) -> Batch:
+        """The matrices of some cases."""
+        cut = self._cut(cases, epoch, train, view)
+        images: Array = np.subtract(cut, self._statistics.subtracted, dtype=np.float32, order="C")
+        shifts = self._statistics.shifts(epoch, cases) if train else None
+        if shifts is not None:
+            _add_to_pixels(images, shifts)
+        return [images, self._images.labels[cases, None].astype(np.float32)]
+
+    def _cut(self, cases: Integers, epoch: int, train: bool, view: int | None) -> Array:
         """The pixels of the cases, cropped and mirrored."""
         pixels, options = self._images.pixels, self._options
         if self._size is None:
             return pixels[cases]
         if not train:
-            return augment.centre(pixels, self._size)[cases]
+            return augment.window_of_view(pixels, self._size, augment.CENTRE if view is None else view)[cases]
         words = augment.draw(options.seed, augment.GEOMETRY, epoch, cases)
         cut = augment.random_crops(pixels, cases, self._size, words)
         if options.augments_by_flips:
             augment.mirror(cut, words[:, 2])
         return cut
 
-    def _window(self, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    def _window(self, shape: tuple[int, ...]) -> Size | None:
         """(y, x) of the images after cropping; None for data that is not images."""
         options = self._options
         if len(shape) == 1:
             if options.crop or options.crop_border or options.augments_by_flips:
                 raise ConvnetError(f"{self.description}: expected images to crop or flip, found plain features")
             return None
-        border = 2 * options.crop_border
-        y, x = (options.crop, options.crop) if options.crop else (shape[0] - border, shape[1] - border)
-        if not (0 < y <= shape[0] and 0 < x <= shape[1]):
-            wanted = f"crop {options.crop}" if options.crop else f"crop border {options.crop_border}"
-            raise ConvnetError(f"{self.description}: {wanted} does not fit into images of {shape[0]}x{shape[1]} pixels")
-        return y, x
+        return window((shape[0], shape[1]), options, self.description)
 
     def _image_shape(self) -> Shape:
         """The shape of one case after cropping."""
         channels = self._images.pixels.shape[-1]
         return Shape(channels) if self._size is None else Shape.of_maps(channels, *self._size)
 
-    def _own_statistics(self) -> dict[str, Array]:
+    def _own_statistics(self) -> Statistics:
         """The statistics of the training cases. Raises ConvnetError for colour noise on images without colours."""
-        images = self._images
+        images, axes = self._images, None
         mean = _mean_case(images.training_pixels) if images.mean is None else images.mean
-        found = {MEAN: mean}
         if self._options.noise:
             if self._size is None or images.pixels.shape[-1] != 3:
                 raise ConvnetError(f"{self.description}: expected images of 3 channels for colour noise")
-            found[COLOUR_AXES] = augment.colour_axes(images.training_pixels)
-        return {name: np.ascontiguousarray(array, np.float32) for name, array in found.items()}
-
-    def _mean(self) -> Array:
-        """The mean image after cropping, or the scalar that stands for it."""
-        if self._options.scalar_mean is not None:
-            return np.array(self._options.scalar_mean, np.float32)
-        mean = self._statistics[MEAN]
-        return mean if self._size is None else np.ascontiguousarray(augment.centre(mean, self._size))
-
-
-def _check_sizes(options: ProviderOptions) -> None:
-    """Raises ConvnetError for a number that float32 pixels cannot take in."""
-    for name, value in (("noise", options.noise), ("scalar mean", options.scalar_mean)):
-        if value is not None and abs(value) > LARGEST:
-            raise ConvnetError(f"{name}: expected a number of at most {LARGEST:g} in size, found {value:g}")
+            axes = augment.colour_axes(images.training_pixels)
+        return Statistics(self.description, self._options, self._size, mean, axes)
 
 
 def _mean_case(pixels: Array) -> Array:

@@ -13,12 +13,10 @@ import numpy as np
 
 from convnet.data.augment import Array
 from convnet.errors import ConvnetError
-from convnet.pixels import Pixels
+from convnet.pixels import Minibatch
 from convnet.shape import Maps, Shape
 
 Batch = list[np.ndarray[Any, np.dtype[np.float32]]]
-# What a net takes at once: images, labels, perhaps the label matrix. The images may be Pixels, see `subtracted`.
-Minibatch = Sequence[Array | Pixels]
 
 VIEWS = 10  # of an image in a multiview test: the four corners and the centre, then the same mirrored
 LARGEST_SIDE = 65536  # of images, in pixels; beyond that, an option is a slip of the hand
@@ -42,6 +40,7 @@ class ProviderOptions:
     image_size: side of the square that images are brought to before cropping, for folders of images and the built-in
         sample; None for `source_size`, what `crop` or `input` ask for.
     seed: of the crops, flips, noise and the shuffling.
+    workers: the processes that decode images, for batches of photographs; None for the cores this process may use.
 
     Raises ConvnetError where a value is out of its range.
     """
@@ -58,6 +57,7 @@ class ProviderOptions:
     test_share: float | None = None
     image_size: int | None = None
     seed: int = 0
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -67,6 +67,8 @@ class ProviderOptions:
         mean, size, side = self.scalar_mean, self.batch_size, self.image_size
         _expect(mean is None or math.isfinite(mean), "scalar mean", "a finite number", mean)
         _expect(size is None or size >= 1, "batch size", "an integer of at least 1", size)
+        workers = self.workers
+        _expect(workers is None or workers >= 1, "workers", "an integer of at least 1", workers)
         _expect(side is None or side >= 1, "image size", "an integer of at least 1", side)
         sides = {"image size": side or 0, "crop": self.crop, "input": max(self.input[1:]) if self.input else 0}
         for name, found in sides.items():
@@ -181,6 +183,9 @@ class DataProvider(ABC):
         ]
         starts = range(first, self.cases(batchnum), mini)
         return ([matrix[start : start + mini] for matrix in batch] for start in starts for batch in batches)
+
+    def close(self) -> None:  # noqa: B027 - most providers hold nothing
+        """End what batches that were opened hold, such as processes; whoever opens data and reads it calls this."""
 
     @abstractmethod
     def statistics(self) -> dict[str, Array]:

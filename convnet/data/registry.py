@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from convnet.data import cifar, dummy, idx, image_folder, npz, sample
+from convnet.data import cifar, dummy, idx, image_batches, image_folder, npz, sample
 from convnet.data.provider import DataProvider, ProviderOptions
 from convnet.errors import ConvnetError
 
@@ -16,27 +16,36 @@ class _Kind:
     """A kind of provider.
 
     doc: one line for users. open: what opens it. recognizes: whether a path is for it; None if it takes no path.
-    takes: which of the options that only some providers know.
+    takes: which of the options that not all providers know.
     """
 
     doc: str
     open: Callable[[ProviderOptions], DataProvider]
     recognizes: Callable[[Path], bool] | None = None
-    takes: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ("batch_size",)
 
 
 _CIFAR = "CIFAR-10 or CIFAR-100: a folder of Python batches or their .tar.gz, as published or as cifar-10-py-colmajor"
 _IMAGES = "a folder or a tar or zip archive of images: train/<class>/ and test/<class>/, or <class>/"
+_BATCHES = "photographs in data batches: a folder that `convnet data make` wrote, or one of cuda-convnet2's"
 # The order is that in which a path is tried.
 _KINDS = {
+    image_batches.NAME: _Kind(_BATCHES, image_batches.open_image_batches, image_batches.recognizes, ()),
     cifar.NAME: _Kind(_CIFAR, cifar.open_cifar, cifar.recognizes),
     cifar.CROPPED_NAME: _Kind("the same with a crop border of 4", cifar.open_cifar_cropped, cifar.recognizes),
     idx.NAME: _Kind("MNIST, Fashion-MNIST: a folder of IDX files", idx.open_idx, idx.recognizes),
-    npz.NAME: _Kind("a .npz file of NumPy arrays, images and labels", npz.open_npz, npz.recognizes, ("test_share",)),
-    image_folder.NAME: _Kind(
-        _IMAGES, image_folder.open_image_folder, image_folder.recognizes, ("test_share", "image_size")
+    npz.NAME: _Kind(
+        "a .npz file of NumPy arrays, images and labels", npz.open_npz, npz.recognizes, ("batch_size", "test_share")
     ),
-    sample.NAME: _Kind("built-in data that fits the net's input", sample.open_sample, None, ("image_size",)),
+    image_folder.NAME: _Kind(
+        _IMAGES,
+        image_folder.open_image_folder,
+        image_folder.recognizes,
+        ("batch_size", "test_share", "image_size"),
+    ),
+    sample.NAME: _Kind(
+        "built-in data that fits the net's input", sample.open_sample, None, ("batch_size", "image_size")
+    ),
     dummy.NAME: _Kind("random images, as in dummy-3x32x32-10, for timing and checks", dummy.open_dummy),
 }
 
@@ -75,7 +84,7 @@ def _checked_kind(name: str, options: ProviderOptions) -> _Kind:
         raise ConvnetError(f"data provider: expected one of {', '.join(_KINDS)}; found '{name}'")
     if options.path is not None and kind.recognizes is None:
         raise ConvnetError(f"data provider {name}: expected no path, found {options.path}")
-    for option in ("test_share", "image_size"):
+    for option in ("test_share", "image_size", "batch_size"):
         if getattr(options, option) is not None and option not in kind.takes:
             raise ConvnetError(f"data provider {name} takes no {option.replace('_', ' ')}")
     return kind

@@ -1,6 +1,7 @@
 """What the provider of data in memory does to images: mean, crops, flips, noise, order."""
 
 import re
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -289,3 +290,62 @@ def test_batch_sizes():
     assert batch_sizes(20, 3072, 10) == [10, 10]
     assert batch_sizes(1000, 150_528, None) == [445, 445, 110]  # 445 * 150528 * 4 bytes are just below 256 MiB
     assert batch_sizes(0, 10, None) == []
+
+
+def views_by_slices(images, size):
+    y, x = images.shape[1] - size[0], images.shape[2] - size[1]
+    corners = [(0, 0), (0, x), (y // 2, x // 2), (y, 0), (y, x)]
+    plain = [images[:, top : top + size[0], left : left + size[1]] for top, left in corners]
+    return [*plain, *(view[:, :, ::-1] for view in plain)]
+
+
+@pytest.mark.parametrize(("options", "size"), [({"crop": 6}, (6, 6)), ({"crop_border": 2}, (5, 10))])
+def test_ten_views(options, size):
+    """They are windows of the images without their mean, which is that of the centre for all of them."""
+    pixels, data = random_images(CASES, 9, 14, 3), provider(**options)
+    mean = views_by_slices(mean_by_loops(pixels)[None], size)[2]
+    expected = [view - mean for view in views_by_slices(pixels[57:].astype(np.float64), size)]
+    for view in range(10):
+        images, labels = data.get_batch(4, 1, train=False, view=view)
+        np.testing.assert_allclose(images, expected[view], atol=1e-4)
+        np.testing.assert_array_equal(labels[:, 0], np.arange(57, CASES) % 5)
+        assert (images.dtype, images.flags.c_contiguous) == (np.float32, True)
+    assert same(data.get_batch(4, 1, train=False, view=2), data.get_batch(4, 1, train=False))
+    minibatches = list(data.open_batch(4, 1, 4, train=False, first=1, multiview=True))
+    assert len(minibatches) == 30
+    for index, (images, labels) in enumerate(minibatches):
+        part = slice(1 + index // 10 * 4, 5 + index // 10 * 4)
+        np.testing.assert_allclose(images, expected[index % 10][part], atol=1e-4)
+        np.testing.assert_array_equal(labels[:, 0], (np.arange(57, CASES) % 5)[part])
+
+
+@pytest.mark.parametrize("options", [{}, {"flip": True}])
+def test_views_need_a_crop(options):
+    data, text = provider(**options), "test data: expected a crop .* for views of images, found none"
+    with pytest.raises(ConvnetError, match=text):
+        data.get_batch(4, 1, train=False, view=0)
+    with pytest.raises(ConvnetError, match=text):
+        data.open_batch(4, 1, 4, train=False, multiview=True)
+
+
+def test_views_are_cut_for_a_minibatch_at_a_time():
+    pixels = random_images(400, 32, 32, 3)
+    images = ImageSet("d", pixels, np.zeros(400, int), ["a"], [], [400], mean=np.zeros((32, 32, 3)))
+    data = MemoryProvider("d", images, ProviderOptions(crop=28))
+    tracemalloc.start()
+    try:
+        for minibatch in data.open_batch(1, 1, 10, train=False, multiview=True):
+            assert minibatch[0].shape == (10, 28, 28, 3)
+        assert tracemalloc.get_traced_memory()[1] < 400 * 28 * 28 * 3 * 4 / 2  # half of one view of the whole batch
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_minibatches(shuffle):
+    data = provider(**AUGMENTED)
+    more = {"train": True, "shuffle": shuffle, "batch_range": [2, 1]}
+    whole = data.get_batch(1, 3, **more)
+    parts = list(data.open_batch(1, 3, 8, first=3, **more))
+    assert [len(labels) for _, labels in parts] == [8, 8, 8, 3]
+    assert same([np.concatenate(column) for column in zip(*parts, strict=True)], [matrix[3:] for matrix in whole])

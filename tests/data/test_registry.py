@@ -10,7 +10,8 @@ from convnet.shape import Maps
 
 def test_names():
     assert list(provider_names()) == [
-        "cifar", "cifar-cropped", "idx", "npz", "image-folder", "sample", "dummy-<channels>x<y>x<x>-<classes>"
+        "image-batches", "cifar", "cifar-cropped", "idx", "npz", "image-folder", "sample",
+        "dummy-<channels>x<y>x<x>-<classes>",
     ]  # fmt: skip
     assert all(provider_names().values())
 
@@ -41,7 +42,7 @@ def test_options_out_of_range(options, text):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"provider": "cifra"}, "data provider: expected one of cifar, .*; found 'cifra'"),
+        ({"provider": "cifra"}, "data provider: expected one of image-batches, cifar, .*; found 'cifra'"),
         ({"provider": "dummy-3x32-10"}, "expected dummy-<channels>x<y>x<x>-<classes>.* found 'dummy-3x32-10'"),
         ({"provider": "dummy-0x3x2-10"}, "found 'dummy-0x3x2-10'"),
         ({"provider": "dummy-3x9999999999x9999999999-10"}, "at most 2147483648 bytes in a data batch"),
@@ -54,6 +55,10 @@ def test_options_out_of_range(options, text):
         ({"provider": "cifar"}, "data provider cifar: expected the path of its data"),
         ({"provider": "image-folder"}, "data provider image-folder: expected the path of its data"),
         ({"test_share": 0.5}, "data provider sample takes no test share"),
+        ({"provider": "image-batches", "batch_size": 5}, "data provider image-batches takes no batch size"),
+        ({"provider": "image-batches", "image_size": 5}, "data provider image-batches takes no image size"),
+        ({"provider": "image-batches", "test_share": 0.5}, "data provider image-batches takes no test share"),
+        ({"provider": "image-batches"}, "data provider image-batches: expected the path of its data"),
         ({"provider": "dummy-3x8x8-2", "image_size": 5}, "data provider dummy-3x8x8-2 takes no image size"),
     ],
 )
@@ -85,7 +90,7 @@ def test_paths_that_are_not_data(tmp_path):
         open_provider(ProviderOptions(path=tmp_path, provider="sample"))
 
 
-@pytest.mark.parametrize("name", ["cifar", "idx", "npz", "image-folder"])
+@pytest.mark.parametrize("name", ["image-batches", "cifar", "idx", "npz", "image-folder"])
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_provider_given_something_else_says_so(tmp_path, name, kind):
     path = tmp_path / "data"
