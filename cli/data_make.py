@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from convnet.data.making import Made
 
 _FORMS = ("batches", "ilsvrc2012", "csv", "folders")
+_IMAGENET_CLASSES = 1000  # which alexnet tells apart as it is written
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -98,4 +99,5 @@ def _say(made: Made) -> None:
     click.echo(f"{made.classes} classes")
     if made.report is not None:
         click.echo(f"{made.bad} image{'s' if made.bad != 1 else ''} left out, named in {made.report}")
-    click.echo(f"train on them: convnet train --layers alexnet --data {shlex.quote(str(made.folder))}")
+    classes = "" if made.classes == _IMAGENET_CLASSES else f" --classes {made.classes}"
+    click.echo(f"train on them: convnet train --layers alexnet{classes} --data {shlex.quote(str(made.folder))}")

@@ -22,6 +22,7 @@ LAYERS = [
     {"convnet.ops"},
     {"convnet.backends"},
     {"convnet.tensor"},
+    {"convnet.lock"},
     {"convnet.shape", "convnet.pixels", "convnet.errors", "convnet.philox"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

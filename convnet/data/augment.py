@@ -133,7 +133,12 @@ def colour_axes(images: Array) -> Floats:
     Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012,
     section 4.1; as in cuda-convnet2 the deviations are used, the roots of the paper's eigenvalues.
     """
-    values, axes = np.linalg.eigh(colour_covariance(images))
+    return principal_axes(colour_covariance(images))
+
+
+def principal_axes(covariance: Floats) -> Floats:
+    """The principal axes (axis, colour) of a covariance (3, 3), each as long as the deviation along it."""
+    values, axes = np.linalg.eigh(covariance)
     scaled: Floats = (axes * np.sqrt(np.maximum(values, 0.0))).T
     return scaled
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convnet.data import cifar, dummy, idx, image_batches, image_folder, npz, sample
+from convnet.data.archive import is_archive
 from convnet.data.provider import DataProvider, ProviderOptions
 from convnet.errors import ConvnetError
 
@@ -69,12 +70,21 @@ def open_provider(options: ProviderOptions) -> DataProvider:
     try:
         if options.path is not None and not options.path.exists():
             raise ConvnetError(f"{options.path}: expected data, but there is no such file or folder")
+        options = replace(options, path=options.path and _unwrapped(options.path))
         name = options.provider or _detected(options.path)
         return _checked_kind(name, options).open(options)
     except OSError as error:
         raise ConvnetError(f"data cannot be read: {error}") from error
     except MemoryError as error:
         raise ConvnetError(f"data does not fit into memory: {error}") from error
+
+
+def _unwrapped(path: Path) -> Path:
+    """The archive in a folder that holds one archive and nothing else, such as a downloaded one; otherwise `path`."""
+    if not path.is_dir():
+        return path
+    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    return entries[0] if len(entries) == 1 and is_archive(entries[0]) else path
 
 
 def _checked_kind(name: str, options: ProviderOptions) -> _Kind:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeGuard
 
 import numpy as np
 
-from convnet.data.augment import Array, Floats, Integers
+from convnet.data.augment import Array, Floats, Integers, principal_axes
 from convnet.data.image_source import Records
 from convnet.errors import ConvnetError
 
@@ -75,7 +75,7 @@ class Shards:
         self.class_counts = [self._counts(self.train_batches), self._counts(self.test_batches)]
         statistics = _arrays(folder / STATISTICS, {"mean": (self.side, self.side, 3), "covariance": (3, 3)})
         self.mean: Array = statistics["mean"].astype(np.float32)
-        self.colour_axes: Floats | None = _axes(statistics["covariance"].astype(np.float64))
+        self.colour_axes: Floats | None = principal_axes(statistics["covariance"].astype(np.float64))
 
     def cases(self, batchnum: int) -> int:
         """The number of cases in a batch. Raises KeyError for a batch that is not there."""
@@ -215,10 +215,3 @@ def _arrays(path: Path, shapes: Mapping[str, tuple[int, ...] | None]) -> dict[st
         if not np.isfinite(array).all():
             raise ConvnetError(f"{path}: expected finite numbers as {name}, found others")
     return arrays
-
-
-def _axes(covariance: Floats) -> Floats:
-    """The principal axes (axis, colour), see augment.colour_axes."""
-    values, axes = np.linalg.eigh(covariance)
-    scaled: Floats = (axes * np.sqrt(np.maximum(values, 0.0))).T
-    return scaled

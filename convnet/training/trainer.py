@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from convnet.errors import ConvnetError
+from convnet.lock import locked
 from convnet.net import ConvNet, Costs
 from convnet.pixels import Minibatch
 from convnet.training.batches import BatchManager, DataBatch
 from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, remove_old, remove_unfinished
 from convnet.training.evaluate import Totals, begun, evaluate, test_error
 from convnet.training.fitting import data_record
-from convnet.training.lock import locked
 from convnet.training.memory import need_told
 from convnet.training.options import to_plain
 from convnet.training.ranges import TrainRange, checked_range
@@ -134,7 +134,8 @@ class Trainer:
             ConvnetError: if another process trains this run, a cost becomes infinite or NaN, or a checkpoint cannot be
                 written. A folder without any checkpoint is removed then.
         """
-        with locked(self.run), need_told(self.net), closing(self.session.provider), closing(self.batches):
+        holding = locked(self.run, "training this run")
+        with holding, need_told(self.net), closing(self.session.provider), closing(self.batches):
             remove_unfinished(self.run)
             try:
                 yield from self._train()

@@ -121,7 +121,7 @@ def test_train(name, small):
         (["--data", "data.npz", "--crop", "4", "--crop-border", "1"], "crop and crop border: expected one of them"),
         (["--data", "data.npz", "--test-range", "4-5"], "--test-range: expected data batches from 1 to 4, found 5"),
         (["--data", "data.npz", "--train-range", "2-6"], "--train-range: expected data batches from 1 to 4, found 5"),
-        (["--data", "data.npz", "--data-provider", "cifer"], "data provider: expected one of cifar, "),
+        (["--data", "data.npz", "--data-provider", "cifer"], "data provider: expected one of image-batches, cifar, "),
         (["--data", "data.npz", "--data-provider", "idx"], "data.npz"),
         (["--data", "data.npz", "--data-provider", "sample"], "data provider sample: expected no path, found data.npz"),
         (["--data", "data.npz", "--scalar-mean", "1e300"], "scalar mean: expected a number of at most 1e+30 in size"),

@@ -26,7 +26,7 @@ def test_what_was_written_is_said(photographs):
         "24 images to train on in 3 data batches",
         "6 images to test on in 1 data batch",
         "3 classes",
-        "train on them: convnet train --layers alexnet --data made",
+        "train on them: convnet train --layers alexnet --classes 3 --data made",
     ]
     assert Path("made/batches.json").exists()
 

@@ -99,6 +99,12 @@ def test_an_archive_and_a_folder_around_the_folder(tmp_path, form, top):
             np.testing.assert_array_equal(one, other)
 
 
+def test_a_folder_with_nothing_but_the_archive(tmp_path):
+    files = published()
+    write_tar(tmp_path / "cifar.tar.gz", {"cifar-10-batches-py/" + name: content for name, content in files.items()})
+    assert opened(tmp_path).name == "cifar"
+
+
 def test_cifar_cropped(tmp_path):
     path = write_folder(tmp_path, published())
     cropped = opened(path, provider="cifar-cropped")

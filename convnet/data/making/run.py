@@ -14,9 +14,10 @@ from convnet.data.making.finish import write_index, write_meta, write_statistics
 from convnet.data.making.options import Made, MakeOptions, Progress
 from convnet.data.making.source import Source
 from convnet.data.making.spool import Spool, fill, write_report
-from convnet.data.making.work import Work, locked
+from convnet.data.making.work import Work
 from convnet.data.shards import BAD_IMAGES, FORMAT
 from convnet.errors import ConvnetError
+from convnet.lock import locked
 
 
 def make(source: Source, target: Path, options: MakeOptions, progress: Progress) -> Made:
@@ -35,7 +36,7 @@ def make(source: Source, target: Path, options: MakeOptions, progress: Progress)
     plan = {"format": FORMAT, **source.identity, **options.lasting}
     try:
         target.mkdir(parents=True, exist_ok=True)
-        with locked(target), warnings.catch_warnings():
+        with locked(target, "making data batches in this folder"), warnings.catch_warnings():
             # Of notes in images that are damaged, of transparency, and of large images.
             warnings.filterwarnings("ignore", module="PIL")
             work = Work(target, plan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -15,22 +14,6 @@ from convnet.data.shards import META
 from convnet.errors import ConvnetError
 
 _WORK, _DONE, _PLAN = ".make", ".made", "plan.json"
-
-
-@contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Hold a folder; the system lets go of it when the process ends, however it ends.
-
-    Raises ConvnetError if another process holds it.
-    """
-    descriptor = os.open(target, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise ConvnetError(f"{target}: another process is making data batches in this folder") from error
-    finally:
-        os.close(descriptor)
 
 
 class Work:

@@ -1,4 +1,4 @@
-"""Keeps two processes from training one run."""
+"""Keeps two processes from writing into one folder."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from convnet.errors import ConvnetError
 
 
 @contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """Hold the folder of a run; the system lets go of it when the process ends, however it ends.
+def locked(folder: Path, doing: str) -> Iterator[None]:
+    """Hold a folder; the system lets go of it when the process ends, however it ends.
+
+    doing: what the process does with it, for the message.
 
     Raises:
         ConvnetError: if another process holds it.
     """
-    descriptor = os.open(run, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise ConvnetError(f"{run}: another process is training this run") from error
+        raise ConvnetError(f"{folder}: another process is {doing}") from error
     finally:
         os.close(descriptor)
