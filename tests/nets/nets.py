@@ -47,7 +47,7 @@ def below(node: Node) -> list[str]:
 # By what to divide numbers of filters and maps, and images that leave something to pool at the top.
 SCALES = {
     "alexnet": (16, Maps(3, 67, 67)), "alexnet-2gpu": (8, Maps(3, 67, 67)), "alexnet-owt": (8, Maps(3, 67, 67)),
-    "cifar-local": (8, Maps(3, 14, 14)), "cifar-local-rnorm": (8, Maps(3, 14, 14)), "cifar-quick": (8, Maps(3, 16, 16)),
+    "cifar-local": (8, Maps(3, 14, 14)), "cifar-local-rnorm": (4, Maps(3, 14, 14)), "cifar-quick": (8, Maps(3, 16, 16)),
     "cifar-relu": (8, Maps(3, 14, 14)), "cifar-resnet": (8, Maps(3, 8, 8)),
     "cifar-rnorm": (8, Maps(3, 15, 15)), "cifar-tanh": (8, Maps(3, 14, 14)),
     "dannet": (10, Maps(3, 30, 30)), "digits": (8, Maps(1, 8, 8)), "lenet5": (5, Maps(1, 20, 20)),
