@@ -35,8 +35,8 @@ from PIL import Image, ImageOps
 
 from convnet.data.image_batches import ImageProvider
 from convnet.data.image_source import Records
-from convnet.data.photographs import PHOTOGRAPHS, load
 from convnet.data.provider import ProviderOptions
+from convnet.data.sample_photographs import PHOTOGRAPHS, load
 
 SHORT, LONG, CROP, QUALITY = 256, 341, 224, 90
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

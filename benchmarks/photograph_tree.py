@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from PIL import Image
 
-from convnet.data.photographs import PHOTOGRAPHS, load, split_photograph
+from convnet.data.sample_photographs import PHOTOGRAPHS, load, split_photograph
 
 WIDE, HIGH = (500, 375), (375, 500)
 SHARES = (0.5, 0.9)  # of the largest part of that form

@@ -31,10 +31,11 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="The part of each class that is tested on, where SRC has no test set.  [default: a sixth]",
 )  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="Of the order of the cases.")
-@click.option("--workers", type=int, help="Threads.  [default: all cores]")
+@click.option("--workers", type=int, help="Threads, 1 to 1024.  [default: all cores]")
 @click.option(
     "--max-bad", default=100, show_default=True,
-    help="How many images may be left out because they cannot be read; one more ends the command.",
+    help="How many images may be left out because they cannot be read, or are cut off, be it by their last bytes; one "
+    "more ends the command.",
 )  # fmt: skip
 @click.option("--train-tar", type=_FILE, help="For ilsvrc2012, where it is not SRC/ILSVRC2012_img_train.tar.")
 @click.option("--val-tar", type=_FILE, help="For ilsvrc2012, where it is not SRC/ILSVRC2012_img_val.tar.")
@@ -56,8 +57,9 @@ def command(source: Path, target: Path, **values: Any) -> None:
       folders     a folder or a tar or zip archive: train/<class>/ and
                   test/<class>/, or <class>/
       csv         a CSV file of path,label or path,label,train|test; paths are
-                  relative to it; labels are names, or numbers from 0, several
-                  with spaces between them; lines of one path add up
+                  relative to it and may lead anywhere; labels are names, or
+                  numbers from 0, several with spaces between them; lines of
+                  one path add up; the first line may be a heading
       ilsvrc2012  a folder with ILSVRC2012_img_train.tar,
                   ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz; in
                   place of the last, meta.mat or synsets.txt, and
@@ -69,7 +71,8 @@ def command(source: Path, target: Path, **values: Any) -> None:
     convnet train --layers alexnet --data batches/
 
     Ctrl-C, or anything else that ends the command, loses little: the same command goes on. Until all is done DST takes
-    twice the room. Images that cannot be read are left out and named in DST/bad-images.txt.
+    twice the room. Images that cannot be read are left out and named in DST/bad-images.txt. A compressed tar archive
+    is read twice, once for the names.
     """
     with Bar() as bar:
         try:
@@ -97,7 +100,21 @@ def _say(made: Made) -> None:
         batches = f"{len(sizes)} data batch{'es' if len(sizes) != 1 else ''}"
         click.echo(f"{sum(sizes)} images {what} in {batches}")
     click.echo(f"{made.classes} classes")
+    if made.empty:
+        click.echo(f"{made.empty} of {made.classes} classes have no image")
     if made.report is not None:
         click.echo(f"{made.bad} image{'s' if made.bad != 1 else ''} left out, named in {made.report}")
-    classes = "" if made.classes == _IMAGENET_CLASSES else f" --classes {made.classes}"
-    click.echo(f"train on them: convnet train --layers alexnet{classes} --data {shlex.quote(str(made.folder))}")
+    if not made.test:
+        click.echo("no image to test on: --test-range names data batches to test on, --train-range those to train on")
+    if made.train:
+        classes = "" if made.classes == _IMAGENET_CLASSES else f" --classes {made.classes}"
+        data = f"--data {shlex.quote(str(made.folder))}{_ranges(made)}"
+        click.echo(f"train on them: convnet train --layers alexnet{classes} {data}")
+
+
+def _ranges(made: Made) -> str:
+    """The options that let the last training batch be tested on where there are no others."""
+    last = len(made.train)
+    if made.test:
+        return ""
+    return f" --train-range 1-{last - 1} --test-range {last}" if last > 1 else " --test-range 1"

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from convnet.data.provider import DataProvider, ProviderOptions
-from convnet.data.registry import open_provider, provider_names, takes_path
+from convnet.data.registry import NoSuchDataError, open_provider, provider_names, takes_path
 
-__all__ = ["DataProvider", "ProviderOptions", "open_provider", "provider_names", "takes_path"]
+__all__ = ["DataProvider", "NoSuchDataError", "ProviderOptions", "open_provider", "provider_names", "takes_path"]

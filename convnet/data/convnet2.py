@@ -48,6 +48,7 @@ class Convnet2Source:
     colour_axes: Floats | None
     several_labels: bool
     batches: dict[int, Records]
+    alike: bool | None = None  # nothing but the images tells
 
     def cases(self, batchnum: int) -> int:
         """The number of cases in a batch. Raises KeyError for a batch that is not there."""

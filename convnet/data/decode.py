@@ -47,13 +47,16 @@ def open_image(content: bytes, mode: str, name: str, enough: int | None = None) 
     enough: large JPEGs may be decoded at a half, a quarter or an eighth of their size, which takes less time, as long
     as their sides are at least so many pixels.
 
-    Raises ConvnetError naming `name` where `content` is not a whole image.
+    Raises ConvnetError naming `name` where `content` is not a whole image, or one of floating-point numbers, of which
+    nobody knows what is white.
     """
     try:
         with PIL.Image.open(io.BytesIO(content)) as image:
             if enough is not None:
                 image.draft(None, (enough, enough))
             image.load()
+            if image.mode == "F":
+                raise ConvnetError(f"{name}: expected an image of 8 or 16 bits, found floating-point numbers")
             return _upright(_eight_bits(image).convert(mode), image)
     except PIL.UnidentifiedImageError as error:  # its own words name a Python object
         raise ConvnetError(f"{name}: expected an image, but it cannot be decoded: the format is unknown") from error

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from convnet.data import augment
 from convnet.data.augment import Array, Integers, Words
-from convnet.data.image_source import ImageSource
+from convnet.data.image_reader import Order, Reader
+from convnet.data.image_source import ImageSource, open_image_source
 from convnet.data.provider import Batch, DataProvider, ProviderOptions
 from convnet.data.statistics import Statistics, check_views, shuffled, window
-from convnet.data.workers import CHANNELS, CLOSED, Share, Task, Workers
+from convnet.data.workers import CHANNELS, CLOSED, Share, Workers
 from convnet.errors import ConvnetError
 from convnet.pixels import Minibatch, Pixels
 from convnet.shape import Shape
 
 NAME = "image-batches"
-_AHEAD_MINIS, _AHEAD_CASES = 2, 256  # what is decoded in advance: at least so many minibatches and so many cases
 _MINI = 128  # cases decoded at once where whole batches are asked for
-_HEAD = 64  # bytes before the pixels in a reader's memory, the first of which says that they are not wanted any more
 _NO_LABEL = -1
-_NOTHING: Minibatch = ()
-
-
-def recognizes(path: Path) -> bool:
-    """Whether `path` is a folder of data batches of photographs."""
-    from convnet.data import convnet2, shards  # here, because only this provider needs them
-
-    return shards.is_shards(path) or convnet2.is_convnet2(path)
 
 
 def open_image_batches(options: ProviderOptions) -> DataProvider:
@@ -43,14 +31,11 @@ def open_image_batches(options: ProviderOptions) -> DataProvider:
 
     Raises ConvnetError where the folder holds neither, and for what is wrong with its files.
     """
-    from convnet.data import convnet2, shards  # here, because only this provider needs them
-
     path = options.data_path
-    if shards.is_shards(path):
-        return ImageProvider(shards.open_shards(path), options)
-    if convnet2.is_convnet2(path):
-        return ImageProvider(convnet2.open_convnet2(path), options)
-    raise ConvnetError(f"{path}: expected data batches of photographs (batches.json or batches.meta), found none")
+    source = open_image_source(path)
+    if source is None:
+        raise ConvnetError(f"{path}: expected data batches of photographs (batches.json or batches.meta), found none")
+    return ImageProvider(source, options)
 
 
 class _Cases:
@@ -89,36 +74,6 @@ class _Cases:
         return self._indices[path]
 
 
-class _Order(NamedTuple):
-    """What a reader gives: `cases` in this order, `mini` at once, as they are in `epoch`.
-
-    views: which windows of them are decoded, if not in training. mirrors: whether their mirror images follow.
-    """
-
-    cases: Integers
-    mini: int
-    epoch: int
-    train: bool
-    views: tuple[int, ...]
-    mirrors: bool
-
-    @classmethod
-    def of(
-        cls, cases: Integers, mini: int, epoch: int, train: bool, views: tuple[int, ...], *, mirrors: bool = False
-    ) -> _Order:
-        """With minibatches that are no larger than all cases."""
-        return cls(cases, max(1, min(mini, len(cases))), epoch, train, views, mirrors)
-
-    def part(self, index: int) -> Integers:
-        """The cases of a minibatch."""
-        return self.cases[index * self.mini : (index + 1) * self.mini]
-
-    @property
-    def minis(self) -> int:
-        """The number of minibatches."""
-        return -(-len(self.cases) // self.mini)
-
-
 class ImageProvider(DataProvider):
     """Serves photographs as Pixels. The processes are started when the first batch is opened.
 
@@ -134,6 +89,13 @@ class ImageProvider(DataProvider):
         self.num_classes = len(source.label_names)
         self.train_batches, self.test_batches = source.train_batches, source.test_batches
         self._options, self._several_labels = options, source.several_labels
+        cropped = bool(options.crop or options.crop_border)
+        if source.alike is False and not cropped:
+            raise ConvnetError(
+                f"{self.description}: expected images of {source.side}x{source.side} pixels, found several sizes; "
+                "squares can be cut from them (--crop)"
+            )
+        self._exact = not cropped
         self._size = window((source.side, source.side), options, self.description)
         self.shapes = [Shape.of_maps(CHANNELS, *self._size), Shape(1)]
         if source.several_labels:
@@ -161,10 +123,10 @@ class ImageProvider(DataProvider):
         cases = self._ordered(batchnum, epoch, batch_range if shuffle else None)
         if view is not None:
             check_views(self._options, self.description)
-        order = _Order.of(cases, _MINI, epoch, train, (augment.CENTRE if view is None else view,))
+        order = Order.of(cases, _MINI, epoch, train, (augment.CENTRE if view is None else view,))
         matrices: Batch = [np.empty((len(cases), *_dimensions(shape)), np.float32) for shape in self.shapes]
         start = 0
-        for minibatch in _Reader(self, order):
+        for minibatch in Reader(self, order):
             part = slice(start, start + len(minibatch[0]))
             for matrix, values in zip(matrices, minibatch, strict=True):
                 ready = values.normalized(self._statistics.subtracted) if isinstance(values, Pixels) else values
@@ -179,9 +141,9 @@ class ImageProvider(DataProvider):
         """See DataProvider. The images are Pixels; decoding goes on while a minibatch is used."""
         cases = self._ordered(batchnum, epoch, batch_range if shuffle else None)[first:]
         if not multiview:
-            return _Reader(self, _Order.of(cases, mini, epoch, train, (augment.CENTRE,)))
+            return Reader(self, Order.of(cases, mini, epoch, train, (augment.CENTRE,)))
         check_views(self._options, self.description)
-        return _Reader(self, _Order.of(cases, mini, epoch, train, tuple(range(augment.PLAIN_VIEWS)), mirrors=True))
+        return Reader(self, Order.of(cases, mini, epoch, train, tuple(range(augment.PLAIN_VIEWS)), mirrors=True))
 
     def statistics(self) -> dict[str, Array]:
         """See DataProvider."""
@@ -209,7 +171,7 @@ class ImageProvider(DataProvider):
                 weakref.finalize(self, self._workers.close)
             return self._workers
 
-    def shares(self, order: _Order, cases: Integers, target: int, cancelled: int) -> list[Share]:
+    def shares(self, order: Order, cases: Integers, target: int, cancelled: int) -> list[Share]:
         """Minibatch `cases` of a reader, divided among the processes; the pixels go to byte `target` of the memory."""
         y, x = self._size
         image = y * x * CHANNELS
@@ -227,7 +189,7 @@ class ImageProvider(DataProvider):
                     paths=tuple(self._stored.paths[file] for file in files),
                     places=places,
                     size=self._size,
-                    exact=not (self._options.crop or self._options.crop_border),
+                    exact=self._exact,
                     mirrored=mirrored[part],
                     words=None if words is None else words[part, :2],
                     views=order.views,
@@ -238,13 +200,13 @@ class ImageProvider(DataProvider):
             )
         return found
 
-    def _mirrored(self, order: _Order, words: Words | None, count: int) -> Array:
+    def _mirrored(self, order: Order, words: Words | None, count: int) -> Array:
         """Which images of a minibatch are decoded mirrored."""
         if words is None:
             return np.full(count, order.views[0] >= augment.PLAIN_VIEWS)
         return augment.chosen(words[:, 2]) & self._options.augments_by_flips
 
-    def matrices(self, order: _Order, cases: Integers, pixels: Array) -> Minibatch:
+    def matrices(self, order: Order, cases: Integers, pixels: Array) -> Minibatch:
         """The minibatch of these cases, whose `pixels` are decoded."""
         shifts = self._statistics.shifts(order.epoch, cases) if order.train else None
         labels = [self._stored.labels[case] for case in cases]
@@ -278,77 +240,6 @@ class ImageProvider(DataProvider):
         if shuffled_range is None:
             return np.array(batches[0])
         return shuffled(batches, shuffled_range.index(batchnum), self._options.seed, epoch)
-
-
-class _Reader(Iterator[Minibatch]):
-    """Gives the minibatches of an order, and has the next ones decoded meanwhile.
-
-    Its memory has a slot for the minibatch given last and for each of those that are decoded in advance. Dropping a
-    reader ends what is under way for it; the memory is free when nothing refers to its last minibatch.
-    """
-
-    def __init__(self, provider: ImageProvider, order: _Order) -> None:
-        """Begin with as many minibatches as there are slots."""
-        self._provider, self._order, self._workers = provider, order, provider.workers()
-        maps = provider.shapes[0].maps
-        assert maps is not None
-        self._window = maps.y, maps.x, CHANNELS
-        self._slot = len(order.views) * order.mini * math.prod(self._window)
-        self._slots = min(order.minis, 1 + max(_AHEAD_MINIS, -(-_AHEAD_CASES // order.mini)))
-        self._region, self._memory = self._workers.allocate(_HEAD + self._slots * self._slot)
-        self._memory[0] = 0
-        # What says this to the processes is the memory itself, because the reader is gone then.
-        self._cancel = weakref.finalize(self, self._memory.__setitem__, 0, 1)
-        self._cancel.atexit = False
-        self._sent, self._given = 0, 0
-        self._tasks: dict[int, Task] = {}
-        self._pixels, self._minibatch = self._memory, _NOTHING
-        self._send(self._slots)
-
-    def __next__(self) -> Minibatch:
-        """The next minibatch, or the next view. Raises ConvnetError for a damaged image, and for a process's end."""
-        views = len(self._order.views) * (2 if self._order.mirrors else 1)
-        index, view = divmod(self._given, views)
-        if view == 0:
-            self._send(index + self._slots)
-            if index == self._order.minis:
-                raise StopIteration
-            self._receive(index)
-        self._given += 1
-        return self._seen(view)
-
-    def close(self) -> None:
-        """Give nothing any more, as if it were dropped."""
-        self._cancel()
-        self._order = self._order._replace(cases=self._order.cases[:0])
-        self._given, self._tasks = 0, {}
-        self._memory = self._pixels = self._memory[:0].copy()
-        self._minibatch = _NOTHING
-
-    def _send(self, end: int) -> None:
-        """Have the minibatches before `end` decoded that are not under way."""
-        while self._sent < min(end, self._order.minis):
-            index, self._sent = self._sent, self._sent + 1
-            target = self._region.start + _HEAD + index % self._slots * self._slot
-            shares = self._provider.shares(self._order, self._order.part(index), target, self._region.start)
-            self._tasks[index] = self._workers.submit(self._region, shares, index)
-
-    def _receive(self, index: int) -> None:
-        """Wait for a minibatch."""
-        self._workers.wait(self._tasks[index])
-        cases, start = self._order.part(index), _HEAD + index % self._slots * self._slot
-        shape = len(self._order.views), len(cases), *self._window
-        self._pixels = self._memory[start : start + math.prod(shape)].reshape(shape)
-        self._minibatch = self._provider.matrices(self._order, cases, self._pixels[0])
-        del self._tasks[index]
-
-    def _seen(self, view: int) -> Minibatch:
-        """A view of the minibatch."""
-        if view == 0:
-            return self._minibatch
-        plain = len(self._order.views)
-        seen = self._pixels[view % plain]
-        return [Pixels(augment.mirrored(seen) if view >= plain else seen), *self._minibatch[1:]]
 
 
 def _numbered(source: ImageSource) -> dict[int, range]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -48,8 +48,35 @@ class ImageSource(Protocol):
     colour_axes: Floats | None
     several_labels: bool
 
+    @property
+    def alike(self) -> bool | None:
+        """Whether all stored images are `side` pixels high and wide; None where that is not known."""
+
     def cases(self, batchnum: int) -> int:
         """The number of cases in a batch. Raises KeyError for a batch that is not there."""
 
     def records(self, batchnum: int) -> Records:
         """The cases of a batch, in order. Raises KeyError for a batch that is not there, ConvnetError for damage."""
+
+
+def is_image_source(path: Path) -> bool:
+    """Whether `path` is a folder of data batches of photographs, in one of the forms that there are."""
+    return _opener(path) is not None
+
+
+def open_image_source(path: Path) -> ImageSource | None:
+    """The data batches of photographs in the folder `path`; None where it is none.
+
+    Raises ConvnetError for what is wrong with its files.
+    """
+    opener = _opener(path)
+    return None if opener is None else opener(path)
+
+
+def _opener(path: Path) -> Callable[[Path], ImageSource] | None:
+    """What opens the folder: those that `convnet data make` wrote come before cuda-convnet2's."""
+    from convnet.data import convnet2, shards  # here, because they need this module and other data none of them
+
+    if shards.is_shards(path):
+        return shards.open_shards
+    return convnet2.open_convnet2 if convnet2.is_convnet2(path) else None

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from convnet.data.augment import Array, Floats
-from convnet.data.image_source import ImageSource
+from convnet.data.image_batches import NAME as IMAGE_BATCHES
+from convnet.data.image_source import ImageSource, open_image_source
 from convnet.data.provider import DataProvider, ProviderOptions
 from convnet.data.registry import open_provider
 
@@ -95,13 +96,9 @@ def data_info(options: ProviderOptions, *, axes: bool = False) -> DataInfo:
 
 def _source(options: ProviderOptions) -> ImageSource | None:
     """The photographs in data batches that the options name; None for other data."""
-    from convnet.data import convnet2, image_batches, shards  # here, because other data needs none of them
-
-    if options.path is None or options.provider not in (None, image_batches.NAME):
+    if options.path is None or options.provider not in (None, IMAGE_BATCHES):
         return None
-    if shards.is_shards(options.path):
-        return shards.open_shards(options.path)
-    return convnet2.open_convnet2(options.path) if convnet2.is_convnet2(options.path) else None
+    return open_image_source(options.path)
 
 
 def _of_source(source: ImageSource) -> DataInfo:

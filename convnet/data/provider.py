@@ -19,7 +19,9 @@ from convnet.shape import Maps, Shape
 Batch = list[np.ndarray[Any, np.dtype[np.float32]]]
 
 VIEWS = 10  # of an image in a multiview test: the four corners and the centre, then the same mirrored
-LARGEST_SIDE = 65536  # of images, in pixels; beyond that, an option is a slip of the hand
+# Beyond these, an option is a slip of the hand.
+LARGEST_SIDE = 65536  # of images, in pixels
+MOST_WORKERS = 1024
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class ProviderOptions:
         _expect(mean is None or math.isfinite(mean), "scalar mean", "a finite number", mean)
         _expect(size is None or size >= 1, "batch size", "an integer of at least 1", size)
         workers = self.workers
-        _expect(workers is None or workers >= 1, "workers", "an integer of at least 1", workers)
+        numbers = f"an integer from 1 to {MOST_WORKERS}"
+        _expect(workers is None or 1 <= workers <= MOST_WORKERS, "workers", numbers, workers)
         _expect(side is None or side >= 1, "image size", "an integer of at least 1", side)
         sides = {"image size": side or 0, "crop": self.crop, "input": max(self.input[1:]) if self.input else 0}
         for name, found in sides.items():

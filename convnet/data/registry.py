@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 from convnet.data import cifar, dummy, idx, image_batches, image_folder, npz, sample
 from convnet.data.archive import is_archive
+from convnet.data.image_source import is_image_source
 from convnet.data.provider import DataProvider, ProviderOptions
 from convnet.errors import ConvnetError
+
+
+class NoSuchDataError(ConvnetError):
+    """There is nothing at the path of the data."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +32,15 @@ class _Kind:
     takes: tuple[str, ...] = ("batch_size",)
 
 
-_CIFAR = "CIFAR-10 or CIFAR-100: a folder of Python batches or their .tar.gz, as published or as cifar-10-py-colmajor"
+_CIFAR = (
+    "CIFAR-10 or CIFAR-100: a folder of Python batches or their .tar.gz, as published or as cifar-10-py-colmajor; "
+    "other batches of cuda-convnet's in the latter's form"
+)
 _IMAGES = "a folder or a tar or zip archive of images: train/<class>/ and test/<class>/, or <class>/"
 _BATCHES = "photographs in data batches: a folder that `convnet data make` wrote, or one of cuda-convnet2's"
 # The order is that in which a path is tried.
 _KINDS = {
-    image_batches.NAME: _Kind(_BATCHES, image_batches.open_image_batches, image_batches.recognizes, ()),
+    image_batches.NAME: _Kind(_BATCHES, image_batches.open_image_batches, is_image_source, ()),
     cifar.NAME: _Kind(_CIFAR, cifar.open_cifar, cifar.recognizes),
     cifar.CROPPED_NAME: _Kind("the same with a crop border of 4", cifar.open_cifar_cropped, cifar.recognizes),
     idx.NAME: _Kind("MNIST, Fashion-MNIST: a folder of IDX files", idx.open_idx, idx.recognizes),
@@ -65,11 +74,16 @@ def takes_path(name: str) -> bool:
 def open_provider(options: ProviderOptions) -> DataProvider:
     """The provider that the options name, or the one that their path is for; the built-in sample without both.
 
-    Raises ConvnetError for an unknown name, for data that cannot be read, and for options that do not fit the data.
+    Raises NoSuchDataError where there is nothing at the path, and another ConvnetError for an unknown name, for data
+    that cannot be read, and for options that do not fit the data.
     """
     try:
         if options.path is not None and not options.path.exists():
-            raise ConvnetError(f"{options.path}: expected data, but there is no such file or folder")
+            raise NoSuchDataError(f"{options.path}: expected data, but there is no such file or folder")
+        if options.path is not None and options.provider in (None, image_batches.NAME):
+            from convnet.data.shards import check_finished  # here, because other data does not need it
+
+            check_finished(options.path)
         options = replace(options, path=options.path and _unwrapped(options.path))
         name = options.provider or _detected(options.path)
         return _checked_kind(name, options).open(options)
@@ -80,11 +94,15 @@ def open_provider(options: ProviderOptions) -> DataProvider:
 
 
 def _unwrapped(path: Path) -> Path:
-    """The archive in a folder that holds one archive and nothing else, such as a downloaded one; otherwise `path`."""
+    """The archive in a folder that holds one archive and nothing else, such as a downloaded one; otherwise `path`.
+
+    A data batch of photographs is no such archive.
+    """
     if not path.is_dir():
         return path
     entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-    return entries[0] if len(entries) == 1 and is_archive(entries[0]) else path
+    alone = len(entries) == 1 and not fnmatch(entries[0].name, "data_batch_*")
+    return entries[0] if alone and is_archive(entries[0]) else path
 
 
 def _checked_kind(name: str, options: ProviderOptions) -> _Kind:

@@ -7,8 +7,8 @@ from PIL.Image import Resampling, fromarray
 
 from convnet.data.augment import Array, Integers
 from convnet.data.memory import ImageSet, MemoryProvider, batch_sizes
-from convnet.data.photographs import PHOTOGRAPHS, TEST_PATCHES, TRAIN_PATCHES, photograph_patches
 from convnet.data.provider import DataProvider, ProviderOptions
+from convnet.data.sample_photographs import PHOTOGRAPHS, TEST_PATCHES, TRAIN_PATCHES, photograph_patches
 from convnet.data.split import test_cases
 from convnet.errors import ConvnetError
 from convnet.shape import Maps

@@ -26,6 +26,7 @@ from convnet.errors import ConvnetError
 NAME = "shards"
 FORMAT = 1
 META, INDEX, STATISTICS, BAD_IMAGES = "batches.json", "index.npz", "statistics.npz", "bad-images.txt"
+WORK, PLAN = ".make", "plan.json"  # the folder of work that is not finished, and what is in it from the beginning on
 # What damaged .npz files make NumPy raise.
 _NPZ_ERRORS = (
     OSError,
@@ -43,8 +44,8 @@ _NPZ_ERRORS = (
 )
 
 
-def batch_name(batchnum: int) -> str:
-    """The name of the file of a data batch."""
+def batch_name(batchnum: int | str) -> str:
+    """The name of the file of a data batch; the pattern of all names for "*"."""
     return f"data_batch_{batchnum}.tar"
 
 
@@ -53,11 +54,19 @@ def is_shards(path: Path) -> bool:
     return (path / META).is_file()
 
 
-class Shards:
-    """An `ImageSource`, whose fields are described there.
+def check_finished(path: Path) -> None:
+    """Raises ConvnetError for a folder of data batches that are not finished."""
+    if is_shards(path):
+        return
+    if (path / WORK / PLAN).is_file():
+        raise ConvnetError(f"{path}: convnet data make has not finished here; the same command goes on")
+    batch = min(path.glob(batch_name("*")), default=None)
+    if batch is not None:
+        raise ConvnetError(f"{path}: expected {META} beside {batch.name}, found no such file")
 
-    class_counts: how many training and test cases each class has. bad: how many images were left out.
-    """
+
+class Shards:
+    """An `ImageSource`, whose fields are described there."""
 
     def __init__(self, folder: Path) -> None:
         """Read all but the images. Raises ConvnetError naming the file that is missing, damaged or not as expected."""
@@ -65,14 +74,16 @@ class Shards:
         meta = _Meta(folder / META)
         self.description = meta.text("description")
         self.label_names = meta.texts("label_names")
-        self.side, self.bad = meta.number("size"), meta.number("bad")
+        self.side = meta.number("size")
         sizes = [*meta.numbers("train"), *meta.numbers("test")]
         self.train_batches = [number + 1 for number in range(len(meta.numbers("train")))]
         self.test_batches = [number + 1 for number in range(len(self.train_batches), len(sizes))]
         self._ends = np.cumsum([0, *sizes]).tolist()
         self._index = _Index(folder / INDEX, self._ends[-1], len(self.label_names))
         self.several_labels = bool(np.any(np.diff(self._index.label_ends, prepend=0) != 1))
-        self.class_counts = [self._counts(self.train_batches), self._counts(self.test_batches)]
+        self.alike = bool((self._index.shapes == self.side).all())
+        for number in (*self.train_batches, *self.test_batches):
+            self._check_file(number)
         statistics = _arrays(folder / STATISTICS, {"mean": (self.side, self.side, 3), "covariance": (3, 3)})
         self.mean: Array = statistics["mean"].astype(np.float32)
         self.colour_axes: Floats | None = principal_axes(statistics["covariance"].astype(np.float64))
@@ -81,33 +92,34 @@ class Shards:
         """The number of cases in a batch. Raises KeyError for a batch that is not there."""
         return len(self._range(batchnum))
 
-    def shapes(self, batchnum: int) -> Integers:
-        """(y, x) of each stored image of a batch: (cases, 2). Raises KeyError for a batch that is not there."""
-        cases = self._range(batchnum)
-        return self._index.shapes[cases.start : cases.stop]
-
     def records(self, batchnum: int) -> Records:
         """The cases of a batch. Raises KeyError for a batch that is not there, ConvnetError for a file cut off."""
-        cases, index = self._range(batchnum), self._index
-        path, part = self._folder / batch_name(batchnum), slice(cases.start, cases.stop)
-        offsets, sizes = index.offsets[part], index.sizes[part]
-        needed = int((offsets + sizes).max(initial=0))
-        found = path.stat().st_size if path.is_file() else 0
-        if found < needed:
-            raise ConvnetError(f"{path}: expected at least {needed} bytes, as {INDEX} says; found {found}")
-        return Records([path], np.zeros(len(cases), np.int64), offsets, sizes, list(map(index.labels_of, cases)))
+        self._check_file(batchnum)
+        cases = self._range(batchnum)
+        offsets, sizes = self._places(batchnum)
+        labels = list(map(self._index.labels_of, cases))
+        return Records([self._folder / batch_name(batchnum)], np.zeros(len(cases), np.int64), offsets, sizes, labels)
+
+    def _check_file(self, batchnum: int) -> None:
+        """Raises ConvnetError unless the file of a batch has all bytes of its cases; nothing is read."""
+        path, (offsets, sizes) = self._folder / batch_name(batchnum), self._places(batchnum)
+        # Each by itself as well, because the sum of nonsense may be negative.
+        needed = max(int(places.max(initial=0)) for places in (offsets, sizes, offsets + sizes))
+        found = path.stat().st_size if path.is_file() else None
+        if found is None or found < needed:
+            found_text = "no such file" if found is None else found
+            raise ConvnetError(f"{path}: expected at least {needed} bytes, as {INDEX} says; found {found_text}")
+
+    def _places(self, batchnum: int) -> tuple[Integers, Integers]:
+        """The offsets and sizes of the cases of a batch."""
+        cases = self._range(batchnum)
+        return self._index.offsets[cases.start : cases.stop], self._index.sizes[cases.start : cases.stop]
 
     def _range(self, batchnum: int) -> range:
         """The cases of a batch, counted through all batches."""
         if not 0 < batchnum < len(self._ends):
             raise KeyError(batchnum)
         return range(self._ends[batchnum - 1], self._ends[batchnum])
-
-    def _counts(self, batches: list[int]) -> list[int]:
-        """How many cases of some batches, which follow each other, have each label."""
-        cases = range(self._ends[batches[0] - 1], self._ends[batches[-1]]) if batches else range(0)
-        found: list[int] = np.bincount(self._index.labels_between(cases), minlength=len(self.label_names)).tolist()
-        return found
 
 
 def open_shards(path: Path) -> Shards:
@@ -187,14 +199,10 @@ class _Index:
             found = f"{self.labels.min()} .. {self.labels.max()}"
             raise ConvnetError(f"{path}: expected labels of 0 .. {classes - 1}, as {META} says; found {found}")
 
-    def labels_between(self, cases: range) -> Integers:
-        """All labels of cases that follow each other."""
-        first = int(self.label_ends[cases.start - 1]) if cases.start else 0
-        return self.labels[first : int(self.label_ends[cases.stop - 1])] if cases else self.labels[:0]
-
     def labels_of(self, case: int) -> tuple[int, ...]:
         """The labels of a case."""
-        return tuple(self.labels_between(range(case, case + 1)).tolist())
+        first = int(self.label_ends[case - 1]) if case else 0
+        return tuple(self.labels[first : int(self.label_ends[case])].tolist())
 
 
 def _arrays(path: Path, shapes: Mapping[str, tuple[int, ...] | None]) -> dict[str, Array]:

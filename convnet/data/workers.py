@@ -1,28 +1,25 @@
-"""Processes that decode images, and the memory they share with this one.
+"""Processes that decode images into memory that they share with this one.
 
 Each is `python -m convnet.data.worker` with one end of a socket pair, over which work and answers go, and the shared
-memory, where the pixels lie. The memory has no name: it is gone when the processes are.
+memory, where the pixels lie.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import mmap
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
-import numpy as np
-
 from convnet.data.augment import Array, Integers, Words
+from convnet.data.shared_memory import Region, SharedMemory
 from convnet.errors import ConvnetError
 
 _GRACE = 10  # seconds for a process to end that has closed its connection
@@ -62,33 +59,6 @@ class Answer(NamedTuple):
     task: int
     position: int
     error: str | None
-
-
-class Region:
-    """A piece of the shared memory, from byte `start` to byte `end`.
-
-    It is free for others when no process is at work on it and nothing in this process refers to the arrays in it.
-    """
-
-    def __init__(self, start: int, end: int) -> None:
-        self.start, self.end = start, end
-        self.shares = 0  # under way
-        self.referred = True
-
-    @property
-    def in_use(self) -> bool:
-        """Whether it must not be given to others."""
-        return self.referred or self.shares > 0
-
-    def map(self, descriptor: int) -> Array:
-        """The bytes, as an array that keeps the region in use as long as it or a part of it lives."""
-        mapped = mmap.mmap(descriptor, self.end - self.start, offset=self.start)
-        weakref.finalize(mapped, self._drop).atexit = False
-        return np.frombuffer(mapped, np.uint8)
-
-    def _drop(self) -> None:
-        """Only this: it may run at any time, in any thread, whatever lock that holds."""
-        self.referred = False
 
 
 class Task:
@@ -173,8 +143,6 @@ class Workers:
     """
 
     def __init__(self, count: int) -> None:
-        self._memory_size = 0
-        self._regions: list[Region] = []  # by their place
         self._tasks: dict[int, Task] = {}
         self._numbers = itertools.count()
         self._changed = threading.Condition()
@@ -182,10 +150,10 @@ class Workers:
         self._processes: list[_Process] = []
         self._held = contextlib.ExitStack()
         try:
-            self._memory = os.memfd_create("convnet-images")
-            self._held.callback(os.close, self._memory)
+            self._memory = SharedMemory()
+            self._held.callback(self._memory.close)
             for _ in range(count):
-                self._processes.append(_Process(self._memory))
+                self._processes.append(_Process(self._memory.descriptor))
                 self._held.callback(self._processes[-1].clear)
         except OSError as error:
             self._fail("not started")
@@ -208,21 +176,9 @@ class Workers:
 
         Raises ConvnetError where there is no memory, and where the processes have ended.
         """
-        length = -(-size // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
         with self._changed:
             self._check()
-            self._regions = [region for region in self._regions if region.in_use]
-            start = self._gap(length)
-            region = Region(start, start + length)
-            try:
-                if region.end > self._memory_size:
-                    os.ftruncate(self._memory, region.end)
-                    self._memory_size = region.end
-                content = region.map(self._memory)
-            except OSError as error:
-                raise ConvnetError(f"{size:,} bytes of shared memory for images cannot be had: {error}") from error
-            self._regions = sorted([*self._regions, region], key=lambda one: one.start)
-        return region, content
+            return self._memory.allocate(size)
 
     def submit(self, region: Region, shares: Sequence[Share], turn: int) -> Task:
         """Give the shares of a minibatch to the processes, one each, the first to process `turn` (modulo their number).
@@ -253,15 +209,6 @@ class Workers:
         self._fail(CLOSED)
         if threading.current_thread() is not self._listener:  # where Python may happen to collect garbage
             self._listener.join()
-
-    def _gap(self, length: int) -> int:
-        """Where `length` bytes are free."""
-        start = 0
-        for region in self._regions:
-            if region.start - start >= length:
-                break
-            start = region.end
-        return start
 
     def _check(self) -> None:
         """Raise what has ended the processes."""

@@ -4,27 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from convnet.data.provider import DataProvider
+from convnet.errors import ConvnetError
 from convnet.pixels import Minibatch
 from convnet.training.ranges import TrainRange
 
 
+class DataError(ConvnetError):
+    """A data batch cannot be opened or read on; the message is the provider's."""
+
+
+@contextmanager
+def _by_provider() -> Iterator[None]:
+    """What goes wrong here is the data's fault."""
+    try:
+        yield
+    except ConvnetError as error:
+        raise DataError(str(error)) from error
+
+
+class _Minibatches(Iterator[Minibatch]):
+    """The minibatches that a provider gives; raises DataError where it fails."""
+
+    def __init__(self, given: Iterator[Minibatch]) -> None:
+        self._given = given
+
+    def __next__(self) -> Minibatch:
+        """The next one."""
+        with _by_provider():
+            return next(self._given)
+
+    def close(self) -> None:
+        """End them, if they hold anything: those not asked for yet are not wanted any more."""
+        close = getattr(self._given, "close", None)  # generators have it, other iterators need not
+        if close is not None:
+            close()
+
+
 class DataBatch(NamedTuple):
-    """An open data batch: where it belongs, its number of cases, and its minibatches, each of which comes once."""
+    """An open data batch: where it belongs, its number of cases, and its minibatches, each of which comes once.
+
+    Asking for a minibatch raises DataError where the provider fails.
+    """
 
     epoch: int
     batchnum: int
     cases: int
-    minibatches: Iterator[Minibatch]
+    minibatches: _Minibatches
 
     def close(self) -> None:
-        """End the minibatches, if they hold anything: those not asked for yet are not wanted any more."""
-        close = getattr(self.minibatches, "close", None)  # generators have it, other iterators need not
-        if close is not None:
-            close()
+        """End the minibatches: those not asked for yet are not wanted any more."""
+        self.minibatches.close()
 
 
 class BatchManager:
@@ -83,7 +116,10 @@ class BatchManager:
         return ended or done == self._range.before(self.epochs + 1)
 
     def get_next_batch(self) -> DataBatch:
-        """Give the current batch, then advance; the one after it is opened meanwhile. The caller closes the batch."""
+        """Give the current batch, then advance; the one after it is opened meanwhile. The caller closes the batch.
+
+        Raises DataError where the provider cannot open it.
+        """
         current = self.epoch, self.batch_idx
         opening = self._opening.pop(current, None)
         batch = opening.result() if opening else self._open(*current, self._first)
@@ -110,11 +146,12 @@ class BatchManager:
     def _open(self, epoch: int, batch_idx: int, first: int = 0) -> DataBatch:
         batch_range = self._range.at(epoch)
         number = batch_range[batch_idx]
-        minibatches = self.provider.open_batch(
-            number, epoch, self.mini, train=self.train, shuffle=self.shuffle, batch_range=batch_range, first=first,
-            multiview=self.multiview,
-        )  # fmt: skip
-        return DataBatch(epoch, number, self.provider.cases(number), minibatches)
+        with _by_provider():
+            minibatches = self.provider.open_batch(
+                number, epoch, self.mini, train=self.train, shuffle=self.shuffle, batch_range=batch_range, first=first,
+                multiview=self.multiview,
+            )  # fmt: skip
+            return DataBatch(epoch, number, self.provider.cases(number), _Minibatches(minibatches))
 
 
 def batches_to_test(

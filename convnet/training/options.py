@@ -31,8 +31,8 @@ DATA = (
     Key("test-share", Float(above=0, maximum=1), "share of the cases to test on, where the data does not tell",
         default=None),
     Key("image-size", Int(minimum=1), "side that the images of a folder are brought to", default=None),
-    Key("workers", Int(minimum=1), "processes that decode photographs; default: as many as there are cores",
-        default=None),
+    Key("workers", Int(minimum=1, maximum=1024), "processes that decode photographs; default: as many as there are "
+        "cores", default=None),
 )  # fmt: skip
 NET = (
     Key("mini", Int(minimum=1), "cases in a minibatch", default=128),

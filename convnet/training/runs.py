@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from convnet.backends import DeviceOptions, open_devices
+from convnet.data import NoSuchDataError
 from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.net import ConvNet
 from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, newest
@@ -85,7 +86,12 @@ def reopened_session(
     now = dict(given)
     files.options = without_old_data(files.options, now)
     then = without_old_data(from_plain(checkpoint.given), now)
-    session = open_session(files, laid_over(then, now), device.number)
+    try:
+        session = open_session(files, laid_over(then, now), device.number)
+    except NoSuchDataError as error:
+        if "data" in now:
+            raise
+        raise ConvnetError(f"{error}; --data names its new place") from error
     fit_to_checkpoint(session.provider, checkpoint, folder, files.report)
     return session
 

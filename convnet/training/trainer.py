@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +15,7 @@ from convnet.errors import ConvnetError
 from convnet.lock import locked
 from convnet.net import ConvNet, Costs
 from convnet.pixels import Minibatch
-from convnet.training.batches import BatchManager, DataBatch
+from convnet.training.batches import BatchManager, DataBatch, DataError
 from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, remove_old, remove_unfinished
 from convnet.training.evaluate import Totals, begun, evaluate, test_error
 from convnet.training.fitting import data_record
@@ -112,6 +113,7 @@ class Trainer:
             session.files.report.note("test-range: some of its data batches are trained on, too; see train-range")
         self.stop = False
         self._waited = 0.0  # seconds, for the data of the batch under way
+        self._saved = state.minibatches_done  # of them, those that a checkpoint has
         net.minibatches = state.minibatches_done
         net.set_progress(self.progress)
         self._held = self.rates(in_steps=True)
@@ -131,8 +133,9 @@ class Trainer:
         """Train until all epochs are over or `stop` is set. However it ends, the data provider is closed.
 
         Raises:
-            ConvnetError: if another process trains this run, a cost becomes infinite or NaN, or a checkpoint cannot be
-                written. A folder without any checkpoint is removed then.
+            ConvnetError: if another process trains this run, a cost becomes infinite or NaN, a checkpoint cannot be
+                written, or the data fails: what was trained until then is saved. A folder without any checkpoint is
+                removed then.
         """
         holding = locked(self.run, "training this run")
         with holding, need_told(self.net), closing(self.session.provider), closing(self.batches):
@@ -145,6 +148,17 @@ class Trainer:
                 raise
 
     def _train(self) -> Iterator[Event]:
+        try:
+            yield from self._data_batches()
+        except DataError as error:
+            if self.state.minibatches_done == self._saved:
+                raise
+            yield self._saved_despite(error)
+            going_on = f"convnet train --checkpoint {shlex.quote(str(self.run))} goes on"
+            raise ConvnetError(f"{error}; the run is saved: {going_on}") from error
+
+    def _data_batches(self) -> Iterator[Event]:
+        """Train and test until all epochs are over, or `stop` is set and what was done is saved."""
         while not self._stopped():
             if self.state.test_due:
                 yield from self._test()
@@ -184,18 +198,28 @@ class Trainer:
 
     def _minibatches(self, batch: DataBatch, totals: Totals) -> Iterator[Event]:
         net = self.net
-        for cases, costs in begun(net.begin_training, self._fed(batch), net.ahead):
+        failures: list[DataError] = []
+        for cases, costs in begun(net.begin_training, self._fed(batch, failures), net.ahead):
             self._check_finite(costs, batch.epoch, batch.batchnum)
             totals.add(costs, cases)
             self.state.minibatches_done += 1
             self.state.partial = {"sums": totals.sums, "cases": totals.cases}
             yield MinibatchDone(batch.epoch, batch.batchnum, totals.cases, batch.cases, totals.averages())
+        if failures:
+            raise failures[0]
 
-    def _fed(self, batch: DataBatch) -> Iterator[Minibatch]:
-        """The minibatches of a data batch until `stop` is set; what the device was given by then is finished."""
+    def _fed(self, batch: DataBatch, failures: list[DataError]) -> Iterator[Minibatch]:
+        """The minibatches of a data batch until `stop` is set or the data fails, which is added to `failures`.
+
+        What the device was given by then is finished.
+        """
         while not self._stopped():
-            with self._waiting():
-                minibatch = next(batch.minibatches, None)
+            try:
+                with self._waiting():
+                    minibatch = next(batch.minibatches, None)
+            except DataError as error:
+                failures.append(error)
+                return
             if minibatch is None:
                 return
             yield minibatch
@@ -234,8 +258,16 @@ class Trainer:
 
     def _save(self) -> Saved:
         path = self.checkpoint().save(self.run)
+        self._saved = self.state.minibatches_done
         remove_old(self.run, self.session.options["keep"], self.state.best.get("checkpoint"))
         return Saved(path)
+
+    def _saved_despite(self, failure: DataError) -> Saved:
+        """Save after a failure of the data, of which the message must tell also where there is no checkpoint."""
+        try:
+            return self._save()
+        except ConvnetError as error:
+            raise ConvnetError(f"{failure}; {error}") from failure
 
     def checkpoint(self) -> Checkpoint:
         """The present state of training."""

@@ -66,7 +66,8 @@ def test_an_original_is_imported_and_tested(folder):
     assert "(10 cases)" in result.stdout
     assert result.stderr == ""
     result = convnet("test", "--checkpoint", run, code=2)
-    assert result.stderr == "convnet: /not/here: expected data, but there is no such file or folder\n"
+    missing = "/not/here: expected data, but there is no such file or folder; --data names its new place"
+    assert result.stderr == f"convnet: {missing}\n"
     result = convnet("train", "--checkpoint", run, "--data", "data.npz", "--epochs", 3, "--batch-size", 20)
     assert "epoch 3/3 batch 1" in result.stdout
     assert convnet("import-original", "old", run, code=2).stderr.startswith("convnet: runs/taken over: expected a fold")

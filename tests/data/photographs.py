@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from convnet.data.photographs import PHOTOGRAPHS, load
+from convnet.data.sample_photographs import PHOTOGRAPHS, load
 
 NAMES = ("coffee", "cat", "temple")  # the classes, not in alphabetical order
 

@@ -32,7 +32,7 @@ def decoded(content):
 class StoredImages:
     """A source, whose batches lie in two files each. contents, labels: of batch 1, 2, ..; the last is for testing."""
 
-    name, description = "stored", "stored images"
+    name, description, alike = "stored", "stored images", None
 
     def __init__(self, folder, contents, labels, side, several_labels=False, colour_axes=None):
         self.contents = dict(enumerate(contents, 1))

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from convnet.data import augment, image_batches, open_provider
+from convnet.data import augment, image_reader, open_provider
 from convnet.data.image_batches import ImageProvider
+from convnet.data.image_source import is_image_source, open_image_source
 from convnet.data.memory import ImageSet, MemoryProvider
 from convnet.data.provider import ProviderOptions
 from convnet.errors import ConvnetError
@@ -106,7 +107,7 @@ def test_training_images_are_windows_drawn_by_seed_epoch_and_case(source, opened
 @pytest.mark.parametrize("multiview", [False, True])
 def test_a_minibatch_stays_until_the_next_one_is_asked_for(source, opened, monkeypatch, multiview):
     """With memory for three minibatches of eleven, and time for the processes to do what they should not."""
-    monkeypatch.setattr(image_batches, "_AHEAD_CASES", 1)
+    monkeypatch.setattr(image_reader, "_AHEAD_CASES", 1)
     data, pictures = opened(source, **AUGMENTED), source.pictures
     reader = data.open_batch(1, 1, 1, train=not multiview, multiview=multiview)
     assert reader._slots == 3
@@ -401,3 +402,29 @@ def test_a_closed_reader_gives_nothing_and_keeps_nothing(source, opened):
     del images
     assert memory() is None
     reader.close()
+
+
+def test_what_is_told_of_sizes_counts_when_data_is_opened(tmp_path):
+    """Shards know the sizes of their images: some that are no squares need a crop, before any is decoded."""
+    shards_folder(tmp_path, [picture(SIDE, 29 if case == 3 else SIDE, case) for case in range(9)], SIDE)
+    text = f"photographs: expected images of {SIDE}x{SIDE} pixels, found several sizes; squares can be cut from them"
+    with pytest.raises(ConvnetError, match=rf"^{text} \(--crop\)$"):
+        open_provider(ProviderOptions(path=tmp_path))
+    for crop in ({"crop": SIDE}, {"crop_border": 1}):
+        assert open_provider(ProviderOptions(path=tmp_path, **crop)).cases(1) == 7
+
+
+@pytest.mark.parametrize(("write", "alike"), [(shards_folder, True), (convnet2_folder, None)])
+def test_squares_need_no_crop(tmp_path, write, alike):
+    write(tmp_path, [picture(SIDE, SIDE, case) for case in range(9)], SIDE)
+    source = open_image_source(tmp_path)
+    assert source.alike is alike
+    provider = ImageProvider(source, ProviderOptions(workers=1))
+    number = provider.train_batches[0]
+    assert provider.get_batch(number, 1, train=False)[0].shape == (7, SIDE, SIDE, 3)
+    provider.close()
+
+
+def test_other_folders_are_no_source(tmp_path):
+    assert not is_image_source(tmp_path)
+    assert open_image_source(tmp_path) is None

@@ -315,3 +315,13 @@ def test_nothing_is_written(tmp_path):
     with pytest.raises(ConvnetError):
         opened(path)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_images_of_floating_point_numbers_are_refused(tmp_path):
+    """Between 0 and 1 or 0 and 255, nobody knows."""
+    stream = io.BytesIO()
+    Image.fromarray(np.full((6, 5), 0.5, np.float32)).save(stream, "tiff")
+    path = write_folder(tmp_path / "images", {**BOTH, "train/a/deep.tif": stream.getvalue()})
+    text = r"deep.tif: expected an image of 8 or 16 bits, found floating-point numbers$"
+    with pytest.raises(ConvnetError, match=text):
+        opened(path)

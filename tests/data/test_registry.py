@@ -7,6 +7,8 @@ from convnet.data import ProviderOptions, open_provider, provider_names
 from convnet.errors import ConvnetError
 from convnet.shape import Maps
 
+from .makers import write_tar
+
 
 def test_names():
     assert list(provider_names()) == [
@@ -128,3 +130,22 @@ def test_dummy_data():
 )
 def test_what_size_images_are_brought_to(given, size):
     assert ProviderOptions(**given).source_size == size
+
+
+@pytest.mark.parametrize("provider", [None, "image-batches"])
+def test_batches_that_are_not_finished_are_told(tmp_path, provider):
+    """One batch alone is not taken for a downloaded archive."""
+    write_tar(tmp_path / "data_batch_1.tar", {"a/1.jpg": b"", "b/1.jpg": b""})
+    with pytest.raises(ConvnetError, match=r"expected batches.json beside data_batch_1.tar, found no such file"):
+        open_provider(ProviderOptions(path=tmp_path, provider=provider))
+    (tmp_path / ".make").mkdir()
+    (tmp_path / ".make" / "plan.json").write_text("{}")
+    with pytest.raises(ConvnetError, match="convnet data make has not finished here; the same command goes on"):
+        open_provider(ProviderOptions(path=tmp_path, provider=provider))
+
+
+def test_a_batch_alone_is_no_archive_of_images(tmp_path):
+    write_tar(tmp_path / "data_batch_1.tar", {"a/1.jpg": b"", "b/1.jpg": b""})
+    with pytest.raises(ConvnetError) as caught:
+        open_provider(ProviderOptions(path=tmp_path, provider="image-folder"))
+    assert "1.jpg" not in str(caught.value)

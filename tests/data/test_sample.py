@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from convnet.data import ProviderOptions, open_provider
-from convnet.data.photographs import PHOTOGRAPHS, load, photograph_patches, split_photograph
+from convnet.data.sample_photographs import PHOTOGRAPHS, load, photograph_patches, split_photograph
 from convnet.errors import ConvnetError
 from convnet.shape import Maps
 
@@ -76,7 +76,7 @@ def test_patches_to_train_and_to_test_on_are_from_different_parts(monkeypatch):
         image[:, border:] = (0, 0, 255)
         return Image.fromarray(image)
 
-    monkeypatch.setattr("convnet.data.photographs.load", painted)
+    monkeypatch.setattr("convnet.data.sample_photographs.load", painted)
     pixels, labels = photograph_patches((9, 9))
     assert np.all(pixels[:1536] == (255, 0, 0))
     assert np.all(pixels[1536:] == (0, 0, 255))

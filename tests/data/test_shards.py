@@ -9,7 +9,7 @@ import pytest
 from convnet.data.augment import colour_covariance
 from convnet.data.convnet2 import is_convnet2
 from convnet.data.jpeg import JpegDecoder
-from convnet.data.shards import is_shards, open_shards
+from convnet.data.shards import check_finished, is_shards, open_shards
 from convnet.errors import ConvnetError
 
 from .makers import write_folder
@@ -43,11 +43,15 @@ def test_the_records_are_the_members_of_the_tar_files(folder):
     assert [data.cases(number) for number in range(1, 6)] == [10, 10, 3, 10, 2]
     train, test = cases_of(folder)
     assert [read(data, number) for number in range(1, 6)] == train + test
-    assert (data.several_labels, data.bad) == (False, 1)
-    meta = json.loads((folder / "batches.json").read_text())
-    assert data.class_counts == [meta["class_counts"]["train"], meta["class_counts"]["test"]]
-    shapes = [JpegDecoder().decode(jpeg, "x").shape[:2] for jpeg, _ in train[1]]
-    assert data.shapes(2).tolist() == [list(shape) for shape in shapes]
+    assert not data.several_labels
+
+
+@pytest.mark.parametrize(("sizes", "alike"), [(((32, 32),), True), (((32, 32), (32, 33)), False)])
+def test_whether_all_images_are_squares(tmp_path, sizes, alike):
+    made(write_folder(tmp_path / "photographs", photograph_files(range(13), "", sizes)), tmp_path / "made")
+    assert open_shards(tmp_path / "made").alike is alike
+    made(tmp_path / "made", tmp_path / "squares", square=True)
+    assert open_shards(tmp_path / "squares").alike
 
 
 def test_the_statistics(folder):
@@ -77,13 +81,12 @@ def test_several_labels_and_none(tmp_path):
     assert data.several_labels
     assert sorted(data.records(1).labels) == [(0,), (1, 0, 2), (2,), (3, 1)]
     assert [case[1] for case in cases_of(tmp_path / "made")[0][0]] == data.records(1).labels
-    assert data.class_counts == [[2, 2, 2, 1], [0, 0, 0, 0]]
 
 
 @pytest.mark.parametrize("number", [0, 6, -1])
 def test_a_batch_that_is_not_there(folder, number):
     data = open_shards(folder)
-    for method in (data.cases, data.records, data.shapes):
+    for method in (data.cases, data.records):
         with pytest.raises(KeyError):
             method(number)
 
@@ -98,15 +101,55 @@ def test_what_are_shards(folder, tmp_path):
 
 
 def test_a_tar_file_that_is_cut_off_or_missing(folder):
+    """It is told when the data is opened, and where it changes later, when it is used."""
     data = open_shards(folder)
-    path = folder / "data_batch_2.tar"
-    path.write_bytes(path.read_bytes()[:9000])
-    with pytest.raises(ConvnetError, match=rf"{path}: expected at least [0-9]+ bytes, as index.npz says; found 9000"):
-        data.records(2)
-    path.unlink()
-    with pytest.raises(ConvnetError, match="found 0"):
-        data.records(2)
+    path = folder / "data_batch_4.tar"
+    records = data.records(4)
+    needed = int((records.offsets + records.sizes).max())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:needed])
+    open_shards(folder)
+    for change, found in ((lambda: path.write_bytes(whole[: needed - 1]), needed - 1), (path.unlink, "no such file")):
+        change()
+        for read_again in (lambda: data.records(4), lambda: open_shards(folder)):
+            with pytest.raises(ConvnetError) as error:
+                read_again()
+            assert str(error.value) == f"{path}: expected at least {needed} bytes, as index.npz says; found {found}"
     assert len(data.records(1)) == 10
+
+
+def test_a_batch_without_cases_has_a_file_as_well(folder):
+    path = folder / "batches.json"
+    meta = json.loads(path.read_text())
+    path.write_text(json.dumps(meta | {"test": [*meta["test"], 0]}))
+    with pytest.raises(ConvnetError, match=r"data_batch_6.tar: expected at least 0 bytes, .* found no such file"):
+        open_shards(folder)
+
+
+def test_what_is_not_finished(folder, tmp_path):
+    for path in (folder, tmp_path, tmp_path / "nothing", folder / "batches.json"):
+        check_finished(path)
+    (folder / ".make").mkdir()
+    (folder / ".make" / "plan.json").write_text("{}")
+    check_finished(folder)  # batches.json comes last: only the work's folder has not been removed
+    (folder / "batches.json").unlink()
+    with pytest.raises(ConvnetError) as error:
+        check_finished(folder)
+    assert str(error.value) == f"{folder}: convnet data make has not finished here; the same command goes on"
+    (folder / ".make" / "plan.json").unlink()
+    with pytest.raises(ConvnetError) as error:
+        check_finished(folder)
+    assert str(error.value) == f"{folder}: expected batches.json beside data_batch_1.tar, found no such file"
+
+
+def test_work_that_was_stopped_is_not_finished(tmp_path):
+    def stop(stage, done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(write_folder(tmp_path / "photographs", FILES), tmp_path / "made", stop)
+    with pytest.raises(ConvnetError, match="has not finished here"):
+        check_finished(tmp_path / "made")
 
 
 @pytest.mark.parametrize(
@@ -169,6 +212,7 @@ def test_damaged_arrays(folder, name):
         ("label_ends", lambda a: a[::-1], "expected ascending label_ends"),
         ("label_ends", lambda a: a + 1, "expected ascending label_ends"),
         ("offsets", lambda a: -a, "no negative numbers"),
+        ("labels", lambda a: a + 1, "expected labels of 0 .. 2, as batches.json says; found 1 .. 3"),
         ("labels", lambda a: a - 1, "expected labels of 0 .. 2, as batches.json says; found -1 .. 1"),
         ("labels", lambda a: a.astype(str), "expected labels to be numbers"),
         ("sizes", lambda a: a[:-1], "expected sizes to be numbers"),
@@ -181,4 +225,16 @@ def test_an_index_that_does_not_fit(folder, name, change, text):
         arrays = dict(file)
     np.savez(path, **{**arrays, name: change(arrays[name])})
     with pytest.raises(ConvnetError, match=f"{path}: .*{text}"):
+        open_shards(folder)
+
+
+@pytest.mark.parametrize("name", ["offsets", "sizes"])
+@pytest.mark.parametrize("value", [10**6, 2**63 - 1])  # the latter makes the sum of both negative
+def test_places_beyond_the_end_of_a_file(folder, name, value):
+    path = folder / "index.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays[name][12] = value
+    np.savez(path, **arrays)
+    with pytest.raises(ConvnetError, match=rf"data_batch_2\.tar: expected at least {str(value)[:1]}[0-9]+ bytes"):
         open_shards(folder)

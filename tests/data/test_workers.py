@@ -327,6 +327,7 @@ def test_as_many_as_the_cores_this_process_may_use(source):
     data.close()
 
 
-def test_a_number_of_workers_out_of_range():
-    with pytest.raises(ConvnetError, match="workers: expected an integer of at least 1, found 0"):
-        ProviderOptions(workers=0)
+@pytest.mark.parametrize("workers", [0, 1025])
+def test_a_number_of_workers_out_of_range(workers):
+    with pytest.raises(ConvnetError, match=f"workers: expected an integer from 1 to 1024, found {workers}$"):
+        ProviderOptions(workers=workers)

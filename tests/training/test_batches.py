@@ -8,7 +8,7 @@ import pytest
 from convnet.config.report import Report
 from convnet.errors import ConvnetError
 from convnet.training import batches
-from convnet.training.batches import DataBatch, batches_to_test
+from convnet.training.batches import DataBatch, _Minibatches, batches_to_test
 from convnet.training.ranges import TrainRange, checked_range
 
 CASES = 20
@@ -164,7 +164,7 @@ def test_closing_passes_over_an_error_in_what_nobody_wants_any_more():
 
 
 def test_minibatches_without_an_end_to_their_own_are_closed_too():
-    DataBatch(1, 1, 0, iter([])).close()
+    DataBatch(1, 1, 0, _Minibatches(iter([]))).close()
 
 
 def test_batches_to_test():

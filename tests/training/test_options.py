@@ -7,6 +7,7 @@ import pytest
 
 from convnet.config.reader import parse
 from convnet.config.report import Report
+from convnet.data.provider import MOST_WORKERS
 from convnet.shape import Maps
 from convnet.training.options import ALL, from_plain, merged, read_train_section, to_plain
 
@@ -105,3 +106,11 @@ def test_what_a_checkpoint_keeps_comes_back():
 
 def test_options_that_no_longer_exist_are_left_out():
     assert from_plain({"epochs": 3, "gpu-fraction": 0.5}) == {"epochs": 3}
+
+
+def test_the_most_workers_are_those_that_providers_take():
+    """The number is written twice, because the module of the providers takes long to import."""
+    kind = next(key.kind for key in ALL if key.name == "workers")
+    assert kind.parse(str(MOST_WORKERS)) == MOST_WORKERS
+    with pytest.raises(ValueError, match=f"expected an integer from 1 to {MOST_WORKERS}, found"):
+        kind.parse(str(MOST_WORKERS + 1))

@@ -1,6 +1,8 @@
 """A resumed run equals the uninterrupted one bit for bit: weights, increments, histories."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from convnet.errors import ConvnetError
 from convnet.training import session
 from convnet.training import trainer as happened
 from convnet.training.checkpoint import STATE, WEIGHTS, Checkpoint, newest
+from convnet.training.evaluate import begun
 from convnet.training.testing import test_checkpoint as run_test
 from tests.data.stored_images import stored
 
@@ -153,3 +156,103 @@ def test_photographs_whatever_the_number_of_processes(photographs):
     assert tests[0].costs == whole.state.test_history[-1]["costs"]
     assert np.isfinite(tests[1].costs["logprob"]["cost"])
     assert tests[1].costs != tests[0].costs
+
+
+def damage(provider, batchnum, case):
+    """Overwrite a JPEG; what mends it."""
+    source = provider._stored._source
+    records = source.records(batchnum)
+    path, offset = records.paths[records.files[case]], int(records.offsets[case])
+    content = path.read_bytes()
+    path.write_bytes(content[:offset] + bytes(40) + content[offset + 40 :])
+    return lambda: path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("batchnum", "case", "minibatches", "test_freq"), [
+    (2, 14, 4, 2), (2, 14, 4, 1), (1, 17, 2, 1), (2, 0, 3, 2), (3, 9, 5, 2),
+])  # fmt: skip
+def test_what_was_trained_is_saved_when_the_data_fails(photographs, batchnum, case, minibatches, test_freq):
+    """Late in a batch, at its beginning, in a test; the image is mended then, and all is as if nothing had been."""
+    place, opened = photographs
+    whole = place.uninterrupted(classes=7, shuffle=False, test_freq=test_freq)
+    mend = damage(opened[0], batchnum, case)
+    trainer, events = place.start(classes=7, shuffle=False, test_freq=test_freq), []
+    going_on = rf"; the run is saved: convnet train --checkpoint {trainer.run} goes on$"
+    with pytest.raises(ConvnetError, match=rf"case {case} of the data batch: .*{going_on}"):
+        events.extend(trainer.run_training())
+    state = Checkpoint.load(trainer.run).state
+    assert (state.minibatches_done, state.test_due) == (minibatches, batchnum == 3)
+    before = files_of(trainer.run)
+    if state.minibatches_done % 2 == 0 and batchnum == 2:  # the next one is the one that cannot be read
+        again = resume(trainer.run)
+        with pytest.raises(ConvnetError, match=rf"case {case} of the data batch: (?!.*the run is saved)"):
+            finish(again)
+        assert files_of(trainer.run) == before
+    mend()
+    finish(resume(trainer.run))
+    assert files_of(newest(trainer.run)) == files_of(newest(whole.run))
+
+
+def test_what_a_device_was_given_ahead_is_saved_when_the_data_fails(photographs, monkeypatch):
+    """The device has the fourth minibatch when the fifth cannot be read, and the host has its costs yet to hear."""
+    place, opened = photographs
+    whole = place.uninterrupted(classes=7, shuffle=False, test_freq=2)
+    mend = damage(opened[0], 2, 14)
+    trainer = place.start(classes=7, shuffle=False, test_freq=2)
+
+    def at_once(minibatch, begin=trainer.net.begin_training):
+        costs = begin(minibatch)()
+        return lambda: costs
+
+    monkeypatch.setattr(trainer.net, "begin_training", at_once)
+    monkeypatch.setattr(happened, "begun", lambda begin, data, _: begun(begin, data, 1))
+    with pytest.raises(ConvnetError, match="the run is saved"):
+        finish(trainer)
+    assert Checkpoint.load(trainer.run).state.minibatches_done == 4
+    mend()
+    finish(resume(trainer.run))
+    assert files_of(newest(trainer.run)) == files_of(newest(whole.run))
+
+
+def test_a_process_that_is_killed_costs_nothing(photographs):
+    place, opened = photographs
+    whole = place.uninterrupted(classes=7, mini=1)
+    trainer = place.start(classes=7, mini=1, workers=2)
+
+    def train():
+        for event in trainer.run_training():
+            if isinstance(event, happened.MinibatchDone) and event.done == 3:
+                os.kill(opened[-1].workers().pids[0], signal.SIGKILL)
+
+    with pytest.raises(ConvnetError, match=r"was ended by SIGKILL; the run is saved: convnet train --checkpoint"):
+        train()
+    assert Checkpoint.load(trainer.run).state.minibatches_done >= 3
+    finish(resume(trainer.run))
+    assert files_of(newest(trainer.run)) == files_of(newest(whole.run))
+
+
+def test_data_that_fails_where_nothing_can_be_saved(photographs, monkeypatch):
+    place, opened = photographs
+    trainer = place.start(classes=7, shuffle=False, test_freq=2)
+    damage(opened[0], 2, 14)
+
+    def full(*_):
+        raise ConvnetError("no space left")
+
+    monkeypatch.setattr(Checkpoint, "save", full)
+    with pytest.raises(ConvnetError, match=r"case 14 of the data batch: .*; no space left$"):
+        finish(trainer)
+
+
+def test_data_that_was_moved(tmp_path):
+    """The message tells how to go on; not where the command line itself names what is not there."""
+    place = Place(tmp_path)
+    trainer = place.start()
+    stop_after(trainer, 1)
+    moved = place.data.rename(tmp_path / "moved.npz")
+    text = f"{place.data}: expected data, but there is no such file or folder"
+    with pytest.raises(ConvnetError, match=f"^{text}; --data names its new place$"):
+        resume(trainer.run)
+    with pytest.raises(ConvnetError, match=f"^{text}$"):
+        resume(trainer.run, data=str(place.data))
+    finish(resume(trainer.run, data=str(moved)))

@@ -34,66 +34,76 @@ class Batch:
     train: bool
 
 
-@dataclass(frozen=True)
-class Written:
-    """What is known of a data batch that is written.
+class Sums:
+    """What is added up over training images; integers, so that the sums are the same in any order.
 
-    offsets: (cases,) of the JPEGs in the tar file. pixels: (size, size, 3), the sum of the squares in the middle of the
-    images; products: (3, 3), the sum over their pixels of colour times colour. Both are zeros for test batches, and
-    integers: the sums are the same in any order.
+    size: of the squares in the middle of the images. pixels: (size, size, 3), the sum of the squares. products: (3, 3),
+    the sum over their pixels of colour times colour.
     """
 
-    offsets: Integers
-    pixels: Integers
-    products: Integers
+    def __init__(self, size: int, kind: type[np.uint32 | np.int64] = np.int64) -> None:
+        """kind: of the pixels' sums; uint32 is enough for a data batch, and takes half the room on disk."""
+        self.size = size
+        self.pixels: Array = np.zeros((size, size, 3), kind)
+        self.products: Integers = np.zeros((3, 3), np.int64)
+
+    def add(self, pixels: Array, products: Integers) -> None:
+        """Add an image, or the sums over some."""
+        self.pixels += pixels
+        self.products += products
 
 
 def write_batch(
-    batch: Batch, spool: Spool, work: Work, size: int, threads: int, progress: Callable[[int], None]
-) -> Written:
-    """Write a data batch, unless an earlier process did. progress: called with the number of cases that are done."""
+    batch: Batch, spool: Spool, work: Work, total: Sums, threads: int, progress: Callable[[int], None]
+) -> Integers:
+    """Write a data batch, unless an earlier process did, and add its images to `total` if they are to train on.
+
+    progress: called with the number of cases that are done. Returns (cases,) offsets of the JPEGs in the tar file.
+    """
     path, record = work.target / batch_name(batch.number), work.folder / f"batch_{batch.number}.npz"
     if path.exists() and record.exists():
-        with np.load(record) as arrays:
-            return Written(**arrays)
-    written = _write(path, batch, spool, work, size, threads, progress)
-    stream = io.BytesIO()
-    np.savez(stream, **vars(written))
-    work.put(record, stream.getvalue())
-    return written
+        with np.load(record) as file:
+            arrays: dict[str, Array] = dict(file)
+    else:
+        arrays = _write(path, batch, spool, work, total.size, threads, progress)
+        stream = io.BytesIO()
+        np.savez(stream, allow_pickle=False, **arrays)
+        work.put(record, stream.getvalue())
+    if batch.train:
+        total.add(arrays["pixels"], arrays["products"])
+    return arrays["offsets"]
 
 
 def _write(
     path: Path, batch: Batch, spool: Spool, work: Work, size: int, threads: int, progress: Callable[[int], None]
-) -> Written:
-    """Write the tar file, and add up the images."""
-    written = Written(
-        np.empty(len(batch.cases), np.int64), np.zeros((size, size, 3), np.int64), np.zeros((3, 3), np.int64)
-    )
+) -> dict[str, Array]:
+    """Write the tar file. Returns the offsets and, of training images, the sums."""
+    offsets = np.empty(len(batch.cases), np.int64)
+    sums = Sums(size, np.uint32) if batch.train else None
     look = partial(_look, spool=spool, size=size if batch.train else None)
     with (
         closing(in_order(look, batch.cases.tolist(), threads)) as images,
         work.writing(path) as file,
         tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
-        for number, (jpeg, square, products) in enumerate(images):
-            written.offsets[number] = _add(archive, f"{number:08}.jpg", jpeg)
+        for number, (jpeg, square) in enumerate(images):
+            offsets[number] = _add(archive, f"{number:08}.jpg", jpeg)
             _add_labels(archive, number, spool.labels[batch.cases[number]])
-            written.pixels[:] += square
-            written.products[:] += products
+            if sums is not None and square is not None:
+                sums.add(*square)
             progress(number + 1)
-    return written
+    return {"offsets": offsets} | ({"pixels": sums.pixels, "products": sums.products} if sums is not None else {})
 
 
-def _look(case: int, spool: Spool, size: int | None) -> tuple[bytes, Array | int, Array | int]:
-    """A JPEG; the square of `size` in its middle, and the products of its colours, both 0 where there is no size."""
+def _look(case: int, spool: Spool, size: int | None) -> tuple[bytes, tuple[Array, Integers] | None]:
+    """A JPEG; where there is a size, the square of that size in its middle and the products of its colours."""
     jpeg = spool.read(case)
     if size is None:
-        return jpeg, 0, 0
+        return jpeg, None
     if not hasattr(_THREAD, "decoder"):
         _THREAD.decoder = JpegDecoder()
     square = centre(_THREAD.decoder.decode(jpeg, f"image {case}"), (size, size)).copy()
-    return jpeg, square, _products(square)
+    return jpeg, (square, _products(square))
 
 
 def _products(image: Array) -> Integers:

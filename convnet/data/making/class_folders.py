@@ -29,6 +29,7 @@ class ClassFolders:
         Raises ConvnetError naming the file or folder that is not as expected, or `path` where it cannot be read.
         """
         self.name, self._path = path.name, path
+        self.folder = path if path.is_dir() else None
         names, folders = _listed(path)
         examples: dict[PurePosixPath, PurePosixPath] = {}
         for name in map(PurePosixPath, names):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from convnet.data.augment import Array
-from convnet.data.making.batches import Batch, Written
+from convnet.data.augment import Array, Integers
+from convnet.data.making.batches import Batch, Sums
 from convnet.data.making.options import MakeOptions
 from convnet.data.making.source import Source
 from convnet.data.making.spool import Spool
@@ -17,14 +17,14 @@ from convnet.data.making.work import Work
 from convnet.data.shards import FORMAT, INDEX, META, STATISTICS
 
 
-def write_index(work: Work, spool: Spool, batches: Sequence[Batch], written: Sequence[Written]) -> None:
-    """Where the JPEGs of all batches lie, how large they are, and their labels."""
+def write_index(work: Work, spool: Spool, batches: Sequence[Batch], offsets: Sequence[Integers]) -> None:
+    """Where the JPEGs of all batches lie, how large they are, and their labels. offsets: of each batch."""
     order = np.concatenate([batch.cases for batch in batches])
     labels = [spool.labels[case] for case in order]
     _put_arrays(
         work,
         INDEX,
-        offsets=np.concatenate([batch.offsets for batch in written]),
+        offsets=np.concatenate(offsets),
         sizes=spool.sizes[order],
         shapes=spool.shapes[order].astype(np.int32),
         labels=np.array([label for case in labels for label in case], np.int32),
@@ -32,16 +32,13 @@ def write_index(work: Work, spool: Spool, batches: Sequence[Batch], written: Seq
     )
 
 
-def write_statistics(work: Work, batches: Sequence[Batch], written: Sequence[Written], size: int) -> None:
+def write_statistics(work: Work, batches: Sequence[Batch], total: Sums) -> None:
     """The mean image of the training cases and the covariance of their colours; zeros where there are none."""
     cases = max(1, sum(len(batch.cases) for batch in batches if batch.train))
-    pixels = sum((batch.pixels for batch in written), np.zeros((size, size, 3), np.int64))
-    products = sum((batch.products for batch in written), np.zeros((3, 3), np.int64))
-    count = cases * size * size
-    mean = pixels.sum(axis=(0, 1)) / count
-    _put_arrays(
-        work, STATISTICS, mean=(pixels / cases).astype(np.float32), covariance=products / count - np.outer(mean, mean)
-    )
+    count = cases * total.size**2
+    mean = total.pixels.sum(axis=(0, 1)) / count
+    covariance = total.products / count - np.outer(mean, mean)
+    _put_arrays(work, STATISTICS, mean=(total.pixels / cases).astype(np.float32), covariance=covariance)
 
 
 def write_meta(work: Work, source: Source, spool: Spool, batches: Sequence[Batch], options: MakeOptions) -> None:

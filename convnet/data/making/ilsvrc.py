@@ -51,6 +51,7 @@ class Ilsvrc:
         Raises ConvnetError naming what is missing, or does not agree.
         """
         self.name = "ILSVRC 2012"
+        self.folder: Path | None = None
         self.total: int | None = None  # to count the training images would be to go through all of their tar
         self._train = files.train or _first(folder, (TRAIN,))
         self._validation = files.validation or _first(folder, (VALIDATION,))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from convnet.data.augment import permutation
-from convnet.data.making.batches import Batch, Written, write_batch
+from convnet.data.augment import Integers, permutation
+from convnet.data.making.batches import Batch, Sums, write_batch
 from convnet.data.making.finish import write_index, write_meta, write_statistics
 from convnet.data.making.options import Made, MakeOptions, Progress
 from convnet.data.making.source import Source
@@ -23,16 +24,18 @@ from convnet.lock import locked
 def make(source: Source, target: Path, options: MakeOptions, progress: Progress) -> Made:
     """Write data batches of all images of `source` into the folder `target`, as `shards` describes them.
 
-    The images are read once, in the order in which they lie, and kept in a hidden folder of `target` as they will be
-    stored; then they are put in random order and written. Until then this takes twice the room. Whatever ends the
-    process, a later call with the same arguments goes on, and what it writes is the same to the byte; so it is for any
-    number of workers. The memory needed does not grow with the source, but for names, labels and places of the images.
+    The images are read once, in the order in which they lie (but a compressed tar archive is gone through twice, the
+    first time for the names), and kept in a hidden folder of `target` as they will be stored; then they are put in
+    random order and written. Until then this takes twice the room. Whatever ends the process, a later call with the
+    same arguments goes on, and what it writes is the same to the byte; so it is for any number of workers. The memory
+    needed does not grow with the source, but for names, labels and places of the images.
 
     progress: called in this thread, after each image. Images that cannot be used are left out and named in a report.
 
-    Raises ConvnetError where the source is damaged or has more bad images than the options allow, where `target` holds
-    other things or another process works in it, and where it cannot be written.
+    Raises ConvnetError where the source is damaged or has more bad images than the options allow, where `target` lies
+    in it or holds other things or another process works in it, and where it cannot be written.
     """
+    _check_apart(source, target)
     plan = {"format": FORMAT, **source.identity, **options.lasting}
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -49,23 +52,30 @@ def make(source: Source, target: Path, options: MakeOptions, progress: Progress)
         ) from error
 
 
+def _check_apart(source: Source, target: Path) -> None:
+    """Raises ConvnetError where `target` would be a part of the source: another source, once it is begun."""
+    if source.folder is not None and Path(os.path.realpath(target)).is_relative_to(source.folder.resolve()):
+        raise ConvnetError(f"{target}: expected a folder outside {source.folder}, where the photographs are")
+
+
 def _finished(source: Source, spool: Spool, work: Work, options: MakeOptions, progress: Progress) -> Made:
     """Write everything from the spool; batches.json last."""
     if not len(spool.sizes):
         first = f", of which the first is {': '.join(spool.bad[0])}" if spool.bad else ""
         raise ConvnetError(f"{source.name}: expected images, found {len(spool.bad)} that cannot be used{first}")
     batches = _batches(spool, options)
-    written = _write_batches(batches, spool, work, options, progress)
-    write_index(work, spool, batches, written)
-    write_statistics(work, batches, written, options.size)
+    total = Sums(options.size)
+    write_index(work, spool, batches, _write_batches(batches, spool, work, total, options.threads, progress))
+    write_statistics(work, batches, total)
     report = work.target / BAD_IMAGES
     report.unlink(missing_ok=True)  # of an earlier process that ended with it
     if spool.bad:
         write_report(work, spool.bad)
     write_meta(work, source, spool, batches, options)
     train, test = ([len(batch.cases) for batch in batches if batch.train is part] for part in (True, False))
-    bad = len(spool.bad)
-    return Made(work.target, train, test, len(source.label_names), bad, report if bad else None)
+    classes, bad = len(source.label_names), len(spool.bad)
+    empty = classes - len({label for labels in spool.labels for label in labels})
+    return Made(work.target, train, test, classes, empty, bad, report if bad else None)
 
 
 def _batches(spool: Spool, options: MakeOptions) -> list[Batch]:
@@ -79,16 +89,16 @@ def _batches(spool: Spool, options: MakeOptions) -> list[Batch]:
 
 
 def _write_batches(
-    batches: list[Batch], spool: Spool, work: Work, options: MakeOptions, progress: Progress
-) -> list[Written]:
-    """Write the data batches."""
-    written: list[Written] = []
+    batches: list[Batch], spool: Spool, work: Work, total: Sums, threads: int, progress: Progress
+) -> list[Integers]:
+    """Write the data batches, and add up the training images in `total`. Returns the offsets of each batch."""
+    offsets: list[Integers] = []
     ends = np.cumsum([0, *(len(batch.cases) for batch in batches)]).tolist()
     for batch, done in zip(batches, ends, strict=False):
         tell = partial(_tell, progress, done, ends[-1])
         tell(0)
-        written.append(write_batch(batch, spool, work, options.size, options.threads, tell))
-    return written
+        offsets.append(write_batch(batch, spool, work, total, threads, tell))
+    return offsets
 
 
 def _tell(progress: Progress, before: int, total: int, cases: int) -> None:

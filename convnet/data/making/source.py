@@ -28,11 +28,13 @@ class Item:
 class Source(Protocol):
     """Images with their classes.
 
-    name: a word for users. total: the number of images, None where it is not known beforehand. identity: what would be
-    different if it were another source, or had been changed.
+    name: a word for users. folder: where a change of anything inside is a change of the source; None where no folder is
+    that. total: the number of images, None where it is not known beforehand. identity: what would be different if it
+    were another source, or had been changed.
     """
 
     name: str
+    folder: Path | None
     label_names: list[str]
     total: int | None
     identity: Identity

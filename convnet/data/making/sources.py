@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convnet.data.archive import is_archive
-from convnet.data.convnet2 import is_convnet2, open_convnet2
+from convnet.data.image_source import is_image_source, open_image_source
 from convnet.data.making.class_folders import ClassFolders
 from convnet.data.making.ilsvrc import PUBLISHED, Ilsvrc, IlsvrcFiles, is_ilsvrc
 from convnet.data.making.source import Source
 from convnet.data.making.stored import Stored
 from convnet.data.making.table import Table
-from convnet.data.shards import is_shards, open_shards
 from convnet.errors import ConvnetError
 
 
@@ -51,12 +50,15 @@ def _is_table(path: Path) -> bool:
 
 
 def _open_batches(path: Path, _options: SourceOptions) -> Source:
-    return Stored(path, open_shards(path) if is_shards(path) else open_convnet2(path))
+    found = open_image_source(path)
+    if found is None:
+        raise ConvnetError(f"{path}: expected data batches of photographs, found none")
+    return Stored(path, found)
 
 
 # The order is that in which a path is tried.
 _FORMS = {
-    "batches": _Form(lambda path: is_shards(path) or is_convnet2(path), _open_batches),
+    "batches": _Form(is_image_source, _open_batches),
     "ilsvrc2012": _Form(is_ilsvrc, lambda path, options: Ilsvrc(path, options.ilsvrc)),
     "csv": _Form(_is_table, lambda path, options: Table(path, options.test_share), takes_share=True),
     "folders": _Form(

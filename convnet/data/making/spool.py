@@ -137,9 +137,8 @@ class _Writer:
         if len(self._bad) > self._options.max_bad:
             path = self._work.target / BAD_IMAGES
             write_report(self._work, self._bad)
-            raise ConvnetError(
-                f"more than {self._options.max_bad} images cannot be used (--max-bad); {path} names them"
-            )
+            most = f"{self._options.max_bad} image{'s' if self._options.max_bad != 1 else ''}"
+            raise ConvnetError(f"more than {most} cannot be used (--max-bad); {path} names them")
 
 
 def write_report(work: Work, bad: Sequence[tuple[str, str]]) -> None:

@@ -17,6 +17,7 @@ class Stored:
     def __init__(self, path: Path, images: ImageSource) -> None:
         """path: where the images are, for names and messages."""
         self.name, self._path, self._images = path.name, path, images
+        self.folder: Path | None = None
         self.label_names = images.label_names
         self._batches = [*images.train_batches, *images.test_batches]
         self.total: int | None = sum(map(images.cases, self._batches))

@@ -121,6 +121,8 @@ def _checked(path: Path, ids: Sequence[str], names: Sequence[str], *, certain: b
     twice = next((synset for synset in ids if ids.count(synset) > 1), None)
     if not ids or twice:
         raise ConvnetError(f"{path}: expected synsets, each once; found {f'{twice} twice' if twice else 'none'}")
+    if len(ids) < 2:
+        raise ConvnetError(f"{path}: expected at least two synsets, found {len(ids)}")
     return Synsets(list(ids), list(names), certain)
 
 

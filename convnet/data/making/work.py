@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from convnet.data.shards import META
+from convnet.data.shards import META, PLAN, WORK
 from convnet.errors import ConvnetError
 
-_WORK, _DONE, _PLAN = ".make", ".made", "plan.json"
+_DONE = ".made"
 
 
 class Work:
@@ -24,9 +24,9 @@ class Work:
 
         Raises ConvnetError where `target` holds other things, finished data batches, or work of another plan.
         """
-        self.target, self.folder = target, target / _WORK
+        self.target, self.folder = target, target / WORK
         shutil.rmtree(target / _DONE, ignore_errors=True)
-        if (self.folder / _PLAN).exists():
+        if (self.folder / PLAN).exists():
             self._check(plan)
             return
         if (target / META).exists():
@@ -35,11 +35,11 @@ class Work:
         if others:
             raise ConvnetError(f"{target}: expected an empty folder or a new one, found {others[0]} in it")
         self.folder.mkdir(exist_ok=True)
-        self.put(self.folder / _PLAN, json.dumps(plan, indent=1).encode())
+        self.put(self.folder / PLAN, json.dumps(plan, indent=1).encode())
 
     def _check(self, plan: Mapping[str, object]) -> None:
         """Raises ConvnetError where an earlier process had another plan."""
-        before = json.loads((self.folder / _PLAN).read_bytes())
+        before = json.loads((self.folder / PLAN).read_bytes())
         for key in sorted({*before, *plan}):
             if before.get(key) != plan.get(key):
                 raise ConvnetError(

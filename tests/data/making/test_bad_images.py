@@ -92,6 +92,8 @@ def test_more_bad_images_than_allowed(tmp_path):
     assert not (tmp_path / "made" / "batches.json").exists()
     with pytest.raises(ConvnetError, match="more than 4 images cannot be used"):
         made(source, tmp_path / "made", max_bad=4)
+    with pytest.raises(ConvnetError, match="more than 1 image cannot be used"):
+        made(source, tmp_path / "made", max_bad=1)
     with pytest.raises(ConvnetError, match="more than 0 images cannot be used"):  # those of finished segments count
         made(source, tmp_path / "made", max_bad=0)
     made(source, tmp_path / "made", max_bad=5)

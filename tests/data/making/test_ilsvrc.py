@@ -165,6 +165,7 @@ def test_goes_on_after_a_stop(tmp_path, count):
         ({"train": {"readme.txt": b""}}, "expected a tar for each synset .*, found readme.txt"),
         ({"train": {**train_files(), "n01440764.tar": b"x" * 900}}, "ILSVRC2012_img_train.tar: cannot be read"),
         ({"synsets.txt": b"tench\n"}, "line 1: expected a synset such as n01440764 first, found 'tench'"),
+        ({"synsets.txt": TEXT.splitlines()[0].encode()}, "synsets.txt: expected at least two synsets, found 1"),
         ({"synsets.txt": b"\n"}, "expected synsets, each once; found none"),
         ({"synsets.txt": 2 * TEXT.encode()}, "expected synsets, each once; found n02119789 twice"),
         ({"synsets.txt": b"\xff"}, "expected text in UTF-8"),

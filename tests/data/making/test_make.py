@@ -1,8 +1,10 @@
 """What is written: the batches, in every form of source, for any number of workers."""
 
 import io
+import os
 import pickle
 import tarfile
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -216,12 +218,85 @@ def test_batches_are_made_into_others(tmp_path):
         ({"seed": -1}, "seed: expected 0 .. "),
         ({"batch_size": 0}, "batch size: expected 1 .. "),
         ({"max_bad": -1}, "max bad: expected at least 0, found -1"),
-        ({"workers": 0}, "workers: expected 1 .. "),
+        ({"workers": 0}, "workers: expected 1 .. 1024, found 0"),
+        ({"workers": 1025}, "workers: expected 1 .. 1024, found 1025"),
     ],
 )
 def test_options_out_of_range(options, text):
     with pytest.raises(ConvnetError, match=text):
         MakeOptions(**options)
+
+
+def test_the_threads_are_the_cores_that_may_be_used(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 5, 9}, raising=False)
+    assert (MakeOptions().threads, MakeOptions(workers=7).threads) == (3, 7)
+
+
+def test_a_stop_loses_a_few_hundred_images_at_most():
+    assert MakeOptions().segment <= 256
+
+
+@pytest.mark.parametrize("inside", ["", "made", "train/cat/made", "train/../made"])
+def test_batches_inside_the_source_are_refused(tmp_path, inside):
+    """Once there, they would be a part of it, and the work could not go on."""
+    source = write_folder(tmp_path / "photographs", BOTH)
+    (tmp_path / "link").symlink_to(source)
+    before = files_of(source)
+    for target in (source / inside, tmp_path / "link" / inside):
+        with pytest.raises(ConvnetError) as error:
+            made(source, target)
+        assert str(error.value) == f"{target}: expected a folder outside {source}, where the photographs are"
+    assert files_of(source) == before
+    assert not (source / "made").exists()
+    made(source, tmp_path / "photographs made")
+
+
+def test_batches_beside_what_stays_the_same(tmp_path):
+    """A table, an archive and data batches do not change with what lies beside or below them."""
+    made(written(tmp_path, "tar", BOTH), tmp_path / "made")
+    made(tmp_path / "made", tmp_path / "made" / "again")
+    assert flat(cases_of(tmp_path / "made" / "again")[0]) == expected(TRAIN)
+
+
+def peak_of(work):
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_number_of_batches(tmp_path):
+    """Many data batches take less than two images more, as sums of int64, than one."""
+    source = write_folder(tmp_path / "photographs", photograph_files(range(24)))
+    made(source, tmp_path / "first")  # what is set up once
+    peaks = [
+        peak_of(lambda size=size: made(source, tmp_path / str(size), size=100, batch_size=size, workers=1))
+        for size in (24, 2)
+    ]
+    assert peaks[1] - peaks[0] < 2 * 8 * 3 * 100 * 100
+
+
+def test_what_is_kept_of_a_batch_until_the_end(tmp_path):
+    """The exact sums of 32 bits over training images; of test images only where they lie."""
+    source = write_folder(tmp_path / "photographs", BOTH)
+
+    def progress(stage, done, total):
+        if (stage, done) == ("writing batches", 34):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(source, tmp_path / "made", progress)
+    records = [dict(np.load(tmp_path / "made" / ".make" / f"batch_{number}.npz")) for number in range(1, 5)]
+    assert [sorted(record) for record in records] == [["offsets", "pixels", "products"]] * 3 + [["offsets"]]
+    assert {record["pixels"].dtype for record in records[:3]} == {np.dtype(np.uint32)}
+    made(source, tmp_path / "made")
+    made(source, tmp_path / "one", batch_size=100)
+    for name in ("mean", "covariance"):
+        first, second = (np.load(tmp_path / folder / "statistics.npz")[name] for folder in ("made", "one"))
+        np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize(

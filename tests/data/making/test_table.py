@@ -33,13 +33,41 @@ NAMED = [f'{path},"{("b, or c", "a")[number % 2]}"' for number, path in enumerat
 NUMBERED = [f"{path},{number % 3}" for number, path in enumerate(PATHS)]
 
 
-@pytest.mark.parametrize("heading", ["", "path,label\n", "Path,Class\r\n", "\n\n"])
+@pytest.mark.parametrize("heading", ["", "path,label\n", "Path,Class\r\n", "\n\n", "\n\npath,label\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_names(tmp_path, heading, encoding):
     made(written(tmp_path, heading + lines(*NAMED), encoding), tmp_path / "made")
     labels, _ = all_cases(tmp_path / "made")
     assert labels == {path: (1 - number % 2,) for number, path in enumerate(PATHS)}
     assert meta_of(tmp_path / "made")["label_names"] == ["a", "b, or c"]
+
+
+HEADINGS = ["file,label", "filename,label", "image,class", "id,label", "Image, Class_Name", "x.jpg,label", "a,b"]
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+@pytest.mark.parametrize("rows", [NAMED, NUMBERED], ids=["names", "numbers"])
+def test_headings(tmp_path, heading, rows):
+    for name, text in (("plain", lines(*rows)), ("headed", lines(heading, *rows))):
+        result = made(written(tmp_path, text), tmp_path / name)
+        assert result.bad == 0
+    assert all_cases(tmp_path / "headed") == all_cases(tmp_path / "plain")
+    assert meta_of(tmp_path / "headed")["label_names"] == meta_of(tmp_path / "plain")["label_names"]
+
+
+def test_first_lines_that_are_no_headings(tmp_path):
+    """An image of the class "label", and one without a suffix; images that are missing are named."""
+    (tmp_path / "photograph").write_bytes(FILES[PATHS[0]])
+    for first, bad in ((f"{PATHS[0]},label", 0), ("photograph,a", 0), ("missing.jpg,a", 1)):
+        result = made(written(tmp_path, lines(first, *NAMED[1:])), tmp_path / first[-9:].replace("/", ""))
+        assert (sum(result.train + result.test), result.bad) == (12 - bad, bad)
+    assert made(written(tmp_path, lines("missing,7", *NUMBERED)), tmp_path / "made").bad == 1
+
+
+def test_classes_without_images(tmp_path):
+    result = made(written(tmp_path, lines(f"{PATHS[0]},1", f"{PATHS[1]},5")), tmp_path / "made")
+    assert (result.classes, result.empty) == (6, 4)
+    assert made(written(tmp_path, lines(*NUMBERED)), tmp_path / "all").empty == 0
 
 
 def test_numbers(tmp_path):
@@ -88,6 +116,13 @@ A, B = PATHS[:2]
         (f"{A},0\n{B},-1\n", "line 2: expected labels of 0 .. 99999, found -1"),
         (f"{A},0\n{B},100000\n", "line 2: expected labels of 0 .. 99999, found 100000"),
         (f"{A},0\n{B},1 99999999999999999999999\n", "line 2: expected labels of 0 .. 99999, found 9999"),
+        (f"{A},0\n{B},1\n{A},-2\n", "line 3: expected labels of 0 .. 99999, found -2"),
+        (f"{A},0\n{B},1\n{A},O\n", "line 3: expected a number as in the other lines, found 'O'"),
+        (f"{A},cat\n{B},1 2\n", "line 1: expected a number as in the other lines, found 'cat'"),
+        (f"{A},0\n{B},0\n", "expected at least two classes, found 1"),
+        (f"{A},3 3\n{B},3\n", "expected at least two classes, found 1"),
+        (f"{A},cat\n{B},cat\n", "expected at least two classes, found 1"),
+        (f"{A},cat\n", "expected at least two classes, found 1"),
         (f"{A},0\n{B}\n", r"line 2: expected path,label; found \["),
         (f"{A},0\n{B},1,test\n", r"line 2: expected path,label; found \["),
         (f"{A},0,train\n{B},1\n", r"line 2: expected path,label,train or path,label,test; found \["),
