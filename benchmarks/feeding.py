@@ -49,7 +49,7 @@ class Photographs:
     """JPEGs in one file: parts of the photographs that come with scikit-image and scikit-learn. An ImageSource."""
 
     name, description, label_names = "photographs", "photographs", ["photograph"]
-    train_batches, test_batches, several_labels, colour_axes = [1], list[int](), False, None
+    train_batches, test_batches, several_labels, alike, colour_axes = [1], list[int](), False, False, None
     side, mean = SHORT, np.zeros((SHORT, SHORT, 3), np.float32)
 
     def __init__(self, path: Path, count: int) -> None:
