@@ -19,7 +19,7 @@ pytestmark = pytest.mark.virtual_gpu
 # Parameters that are float32 in every precision.
 FLOAT32 = {
     "bias", "db", "dw", "labels", "values", "inc", "g", "scale", "shift", "mean", "variance", "batch", "sums", "dscale",
-    "dshift",
+    "dshift", "shifts",
 }  # fmt: skip
 # Operations whose kernels for tf32 are not those for fp32: they compute products of matrices.
 PRODUCTS = ("conv.", "local.", "matmul.")
