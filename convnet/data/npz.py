@@ -19,7 +19,7 @@ from convnet.errors import ConvnetError
 NAME = "npz"
 _IMAGES = "(cases, y, x), (cases, y, x, channels) or (cases, features)"
 # What damaged files, and arrays of objects, make NumPy raise.
-_READ_ERRORS = (
+READ_ERRORS = (
     EOFError,
     ValueError,
     KeyError,
@@ -78,7 +78,7 @@ def _arrays(path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise ConvnetError(f"{path}: expected a .npz file of plain arrays: {error}") from error
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no .npy

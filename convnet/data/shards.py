@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeGuard
@@ -21,27 +18,13 @@ import numpy as np
 
 from convnet.data.augment import Array, Floats, Integers, principal_axes
 from convnet.data.image_source import Records
+from convnet.data.npz import READ_ERRORS
 from convnet.errors import ConvnetError
 
 NAME = "shards"
 FORMAT = 1
 META, INDEX, STATISTICS, BAD_IMAGES = "batches.json", "index.npz", "statistics.npz", "bad-images.txt"
 WORK, PLAN = ".make", "plan.json"  # the folder of work that is not finished, and what is in it from the beginning on
-# What damaged .npz files make NumPy raise.
-_NPZ_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    SyntaxError,
-    tokenize.TokenError,
-    MemoryError,
-    OverflowError,
-    zipfile.BadZipFile,
-    zlib.error,
-    RuntimeError,
-)
 
 
 def batch_name(batchnum: int | str) -> str:
@@ -211,7 +194,7 @@ def _arrays(path: Path, shapes: Mapping[str, tuple[int, ...] | None]) -> dict[st
         # Not by its path: NumPy leaves damaged files open.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in shapes}
-    except _NPZ_ERRORS as error:
+    except (OSError, *READ_ERRORS) as error:
         raise ConvnetError(f"{path}: expected arrays {', '.join(shapes)}, but they cannot be read: {error}") from error
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what is no .npy
