@@ -195,13 +195,18 @@ def as_nvcc_says(messages: str) -> str:
     return re.sub(r"^(\S[^:\n]*):(\d+):(?:\d+:)? ((?:fatal )?error|warning):", r"\1(\2): \3:", messages, flags=re.M)
 
 
+def word(name: str) -> str:
+    """The pattern of one of CUDA's own words, such as word("shared")."""
+    return rf"\b__{name}__\b"
+
+
 ATTRIBUTE = r"(?:__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)|alignas\s*\([^()]*\))"
 DYNAMIC_SHARED = re.compile(
-    rf"\bextern\s+__shared__\s+(?P<type>(?:{ATTRIBUTE}|[\w:<>,\s])+?)\s+(?P<after>{ATTRIBUTE}\s*)?(?P<name>\w+)\s*"
+    rf"\bextern\s+{word('shared')}\s+(?P<type>(?:{ATTRIBUTE}|[\w:<>,\s])+?)\s+(?P<after>{ATTRIBUTE}\s*)?(?P<name>\w+)\s*"
     rf"(?:{ATTRIBUTE}\s*)?\[\s*\]\s*;"
 )
-KERNEL = re.compile(r"\b__global__\b")
-DEVICE_VARIABLE = re.compile(rf"\b__device__(?=(?:{ATTRIBUTE}|[\w:<>,*&\s])*[;=\[{{])")
+KERNEL = re.compile(word("global"))
+DEVICE_VARIABLE = re.compile(rf"{word('device')}(?=(?:{ATTRIBUTE}|[\w:<>,*&\s])*[;=\[{{])")
 # Statics of kernels are in .bss, which is their shared memory; a global variable must not be.
 GLOBAL_SECTION = '__attribute__((section(".data.virtual_gpu")))'
 
@@ -212,12 +217,12 @@ def translate(text: str) -> str:
     text = without_launch_bounds(text)
     text = DYNAMIC_SHARED.sub(dynamic_shared, text)
     # nvcc takes alignas behind its word, C++ does not behind static.
-    text = re.sub(r"\b__shared__\s+alignas\s*(\([^()]*\))", r"static __attribute__((aligned\1))", text)
-    text = re.sub(r"\b__shared__\b", "static", text)
+    text = re.sub(word("shared") + r"\s+alignas\s*(\([^()]*\))", r"static __attribute__((aligned\1))", text)
+    text = re.sub(word("shared"), "static", text)
     text = re.sub(r"\bstatic\s+static\b", "static", text)
-    text = re.sub(r"\b__constant__\b", GLOBAL_SECTION, text)
+    text = re.sub(word("constant"), GLOBAL_SECTION, text)
     text = DEVICE_VARIABLE.sub(GLOBAL_SECTION, text)
-    text = re.sub(r"\b__device__\b|\b__global__\b", " ", text)
+    text = re.sub(f"{word('device')}|{word('global')}", " ", text)
     entry = Template((ROOT / "include" / "virtual_gpu" / "entry.cpp.in").read_text())
     return text + '\n# 1 "kernels"\n' + "".join(entry.substitute(name=name, threads=kernels[name]) for name in kernels)
 

@@ -102,14 +102,14 @@ def _from_meta(content: bytes, path: Path) -> Synsets:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
-    try:
+    try:  # among what is raised: RuntimeError for files of version 7.3, which scipy does not read
         found = loadmat(io.BytesIO(content), squeeze_me=True, struct_as_record=True)["synsets"]
         rows = sorted(
             (int(row["ILSVRC2012_ID"]), str(row["WNID"]), str(row["words"]))
             for row in found.ravel()
             if not row["num_children"]
         )
-    except (MatReadError, zlib.error, OSError, ValueError, TypeError, LookupError, NotImplementedError) as error:
+    except (MatReadError, zlib.error, OSError, ValueError, TypeError, LookupError, RuntimeError) as error:
         raise ConvnetError(f"{path}: expected ILSVRC's meta.mat, but it cannot be read: {error}") from error
     if [row[0] for row in rows] != list(range(1, len(rows) + 1)):
         raise ConvnetError(f"{path}: expected the classes' ILSVRC2012_ID to be 1, 2, .. {len(rows)}, found others")

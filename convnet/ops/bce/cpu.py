@@ -8,18 +8,19 @@ import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
+from convnet.ops.crossent import check_targets
 from convnet.ops.crossent.cpu import most_probable_error
 
 
 def fprop(dev: CpuDevice, labels: Array, probs: Array, values: Array, *, pos_weight: float) -> Launch:
     """values = cost, share of wrong numbers, top-1 error of each case. labels, probs: (n, k); values: (n, 3)."""
-    _check(labels, probs, values, (len(probs), 3))
+    check_targets("bce", labels, probs, values, (len(probs), 3))
     return dev.parallel(_fprop, len(probs), labels, probs, values, pos_weight, np.finfo(probs.dtype).tiny)
 
 
 def fprop_counts(dev: CpuDevice, labels: Array, probs: Array, values: Array, *, pos_weight: float) -> Launch:
     """values = cost, share of wrong numbers, counts of each case. labels, probs: (n, k); values: (n, 2 + 3k)."""
-    _check(labels, probs, values, (len(probs), 2 + 3 * probs.shape[-1]))
+    check_targets("bce", labels, probs, values, (len(probs), 2 + 3 * probs.shape[-1]))
     return dev.parallel(_fprop_counts, len(probs), labels, probs, values, pos_weight, np.finfo(probs.dtype).tiny)
 
 
@@ -27,7 +28,7 @@ def bprop(
     dev: CpuDevice, labels: Array, probs: Array, dx: Array, *, coeff: float, pos_weight: float, accumulate: bool
 ) -> Launch:
     """dx (+)= the gradient with respect to the probabilities. labels, probs, dx: (n, k)."""
-    _check(labels, probs, dx, probs.shape)
+    check_targets("bce", labels, probs, dx, probs.shape)
     tiny = np.finfo(probs.dtype).tiny
     return dev.parallel(_bprop, len(probs), labels, probs, dx, coeff, pos_weight, tiny, accumulate)
 
@@ -36,14 +37,8 @@ def bprop_logistic(
     dev: CpuDevice, labels: Array, probs: Array, dx: Array, *, coeff: float, pos_weight: float, accumulate: bool
 ) -> Launch:
     """dx (+)= the gradient with respect to the input of the logistic neuron. labels, probs, dx: (n, k)."""
-    _check(labels, probs, dx, probs.shape)
+    check_targets("bce", labels, probs, dx, probs.shape)
     return dev.parallel(_bprop_logistic, len(probs), labels, probs, dx, coeff, pos_weight, accumulate)
-
-
-def _check(labels: Array, probs: Array, target: Array, expected: tuple[int, ...]) -> None:
-    if labels.shape != probs.shape or target.shape != expected:
-        shapes = labels.shape, probs.shape, target.shape
-        raise ValueError(f"bce: labels, probabilities and target of shapes {shapes} do not fit together")
 
 
 @kernel

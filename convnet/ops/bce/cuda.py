@@ -8,6 +8,7 @@ import numpy as np
 
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import block_per_row
+from convnet.ops.crossent import check_targets
 from convnet.ops.crossent.cuda import types
 
 _SOURCE = Path(__file__).with_name("bce.cu")
@@ -42,7 +43,7 @@ def bprop_logistic(
 def _fprop(
     dev: CudaDevice, name: str, labels: GPUArray, probs: GPUArray, values: GPUArray, columns: int, pos_weight: float
 ) -> Launch:
-    _check(labels, probs, values, (len(probs), columns))
+    check_targets("bce", labels, probs, values, (len(probs), columns))
     kernel = dev.kernel(_SOURCE, name, **types(dev, labels))
     return dev.call(kernel, *block_per_row(*probs.shape), labels, probs, values, probs.shape[1], float(pos_weight))
 
@@ -51,13 +52,7 @@ def _bprop(
     dev: CudaDevice, name: str, labels: GPUArray, probs: GPUArray, dx: GPUArray, coeff: float, pos_weight: float,
     accumulate: bool,
 ) -> Launch:  # fmt: skip
-    _check(labels, probs, dx, probs.shape)
+    check_targets("bce", labels, probs, dx, probs.shape)
     kernel = dev.kernel(_SOURCE, name, **types(dev, labels))
     factors = float(coeff), float(pos_weight), int(accumulate)
     return dev.per_item(kernel, dev.packs(dx.size), labels, probs, dx, np.int64(dx.size), *factors)
-
-
-def _check(labels: GPUArray, probs: GPUArray, target: GPUArray, expected: tuple[int, ...]) -> None:
-    if labels.shape != probs.shape or target.shape != expected:
-        shapes = labels.shape, probs.shape, target.shape
-        raise ValueError(f"bce: labels, probabilities and target of shapes {shapes} do not fit together")

@@ -8,24 +8,19 @@ import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
+from convnet.ops.crossent import check_targets
 
 
 def fprop(dev: CpuDevice, targets: Array, outputs: Array, values: Array) -> Launch:
     """values = sum log(1 + (y - t)^2) of each case. targets, outputs: (n, k); values: (n, 1)."""
-    _check(targets, outputs, values, (len(outputs), 1))
+    check_targets("cauchy", targets, outputs, values, (len(outputs), 1))
     return dev.parallel(_fprop, len(outputs), targets, outputs, values)
 
 
 def bprop(dev: CpuDevice, targets: Array, outputs: Array, dx: Array, *, coeff: float, accumulate: bool) -> Launch:
     """dx (+)= the gradient with respect to the outputs. targets, outputs, dx: (n, k)."""
-    _check(targets, outputs, dx, outputs.shape)
+    check_targets("cauchy", targets, outputs, dx, outputs.shape)
     return dev.parallel(_bprop, len(outputs), targets, outputs, dx, outputs.dtype.type(coeff), accumulate)
-
-
-def _check(targets: Array, outputs: Array, written: Array, expected: tuple[int, ...]) -> None:
-    if targets.shape != outputs.shape or written.shape != expected:
-        shapes = targets.shape, outputs.shape, written.shape
-        raise ValueError(f"cauchy: targets, outputs and what is written of shapes {shapes} do not fit together")
 
 
 @kernel

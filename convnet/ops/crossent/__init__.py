@@ -21,3 +21,17 @@ On a GPU labels are float32, or of the type of the activations.
 
 Source: cuda-convnet2, cost.crossent, of which the gradient is mended (with a softmax that only it reads it has none).
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def check_targets(operation: str, targets: Any, outputs: Any, written: Any, expected: tuple[int, ...]) -> None:
+    """Raises ValueError unless targets are like outputs, and what is written has the expected shape.
+
+    For all costs with a target for each output, on any backend; `operation` names the one that is told of.
+    """
+    if targets.shape != outputs.shape or written.shape != expected:
+        shapes = targets.shape, outputs.shape, written.shape
+        raise ValueError(f"{operation}: targets, outputs and what is written of shapes {shapes} do not fit together")

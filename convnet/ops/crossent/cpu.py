@@ -8,31 +8,26 @@ import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
+from convnet.ops.crossent import check_targets
 from convnet.ops.eltwise.cpu import larger
 
 
 def fprop(dev: CpuDevice, labels: Array, probs: Array, values: Array) -> Launch:
     """values = -sum t log q, error of each case. labels, probs: (n, k); values: (n, 2)."""
-    _check(labels, probs, values, (len(probs), 2))
+    check_targets("crossent", labels, probs, values, (len(probs), 2))
     return dev.parallel(_fprop, len(probs), labels, probs, values, np.finfo(probs.dtype).tiny)
 
 
 def bprop(dev: CpuDevice, labels: Array, probs: Array, dx: Array, *, coeff: float, accumulate: bool) -> Launch:
     """dx (+)= the gradient with respect to the probabilities. labels, probs, dx: (n, k)."""
-    _check(labels, probs, dx, probs.shape)
+    check_targets("crossent", labels, probs, dx, probs.shape)
     return dev.parallel(_bprop, len(probs), labels, probs, dx, coeff, np.finfo(probs.dtype).tiny, accumulate)
 
 
 def bprop_softmax(dev: CpuDevice, labels: Array, probs: Array, dx: Array, *, coeff: float, accumulate: bool) -> Launch:
     """dx (+)= the gradient with respect to the input of the softmax. labels, probs, dx: (n, k)."""
-    _check(labels, probs, dx, probs.shape)
+    check_targets("crossent", labels, probs, dx, probs.shape)
     return dev.parallel(_bprop_softmax, len(probs), labels, probs, dx, coeff, accumulate)
-
-
-def _check(labels: Array, probs: Array, target: Array, expected: tuple[int, ...]) -> None:
-    if labels.shape != probs.shape or target.shape != expected:
-        shapes = labels.shape, probs.shape, target.shape
-        raise ValueError(f"crossent: labels, probabilities and target of shapes {shapes} do not fit together")
 
 
 @kernel
