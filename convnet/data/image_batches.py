@@ -210,9 +210,11 @@ class ImageProvider(DataProvider):
         """The minibatch of these cases, whose `pixels` are decoded."""
         shifts = self._statistics.shifts(order.epoch, cases) if order.train else None
         labels = [self._stored.labels[case] for case in cases]
-        words = augment.draw(self._options.seed, augment.LABEL, order.epoch, cases)[:, 0]
         counts = np.array([len(one) for one in labels])
-        chosen = augment.below(counts, words) if order.train else np.zeros_like(counts)
+        chosen = np.zeros_like(counts)
+        if order.train and self._several_labels:
+            words = augment.draw(self._options.seed, augment.LABEL, order.epoch, cases)[:, 0]
+            chosen = augment.below(counts, words)
         taken = [one[index] if one else _NO_LABEL for one, index in zip(labels, chosen, strict=True)]
         found: list[Array | Pixels] = [Pixels(pixels, shifts), np.array(taken, np.float32)[:, None]]
         if self._several_labels:
