@@ -12,6 +12,7 @@ from convnet.training.options import ALL
 
 from .device_lines import device_lines, memory_lines, plan_lines
 from .options import GPU, JSON, LAYERS, PARAMS, PRECISION, from_keys, given
+from .table import aligned
 
 if TYPE_CHECKING:
     from convnet.graph.layer_graph import LayerGraph
@@ -129,8 +130,7 @@ def _table(described: dict[str, Any], mini: int) -> str:
         )
         for layer in described["layers"]
     ]  # fmt: skip
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = aligned(rows)
     lines.append(f"parameters: {described['parameters']:,}")
     lines += plan_lines(described["plan"]) if "plan" in described else []
     lines += device_lines(described["devices"], mini) if "devices" in described else []

@@ -19,6 +19,7 @@ COMMANDS = {
     "layers": "The language reference: layer types and their keys.",
     "data": "Prepare data, get it, and look at it.",
     "devices": "Show CPU and GPUs, and what is missing to use them.",
+    "time": "Time a net's training step, layer by layer.",
     "check-grads": "Compare a net's gradients with numeric ones.",
     "features": "Write what a layer gives for the test cases.",
     "import-original": "Take over a checkpoint of cuda-convnet or cuda-convnet2.",

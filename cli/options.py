@@ -45,7 +45,11 @@ PRECISION = click.option(
 )  # fmt: skip
 TUNE = click.option(
     "--tune/--no-tune", default=True, show_default=True,
-    help="Let a GPU time the ways there are to compute each layer, once, and take the fastest.",
+    help="Time the ways there are to compute each layer, once, and take the fastest.",
+)  # fmt: skip
+EXACT = click.option(
+    "--exact", is_flag=True,
+    help="On the CPU, do without Winograd's convolution: its rounding errors are a few times larger.",
 )  # fmt: skip
 
 
@@ -54,12 +58,12 @@ def device_options(function: Function) -> Function:
 
     @functools.wraps(function)
     def command(
-        *arguments: Any, device: str, threads: int | None, precision: str, tune: bool, gpus: tuple[int, ...] | None,
-        **values: Any,
+        *arguments: Any, device: str, threads: int | None, precision: str, tune: bool, exact: bool,
+        gpus: tuple[int, ...] | None, **values: Any,
     ) -> Any:  # fmt: skip
-        return function(*arguments, device=DeviceOptions(device, threads, precision, tune, gpus), **values)
+        return function(*arguments, device=DeviceOptions(device, threads, precision, tune, gpus, exact), **values)
 
-    for option in (TUNE, PRECISION, THREADS, GPU, DEVICE):
+    for option in (EXACT, TUNE, PRECISION, THREADS, GPU, DEVICE):
         command = option(command)
     return cast(Function, command)
 

@@ -88,8 +88,9 @@ class DeviceOptions:
     name: "cpu", "cuda", "cuda:1", or "auto" for the first GPU, or the CPU where there is none. gpus: for a net on
     several devices the GPU that each number of its `gpu` keys means; one may stand there twice. A CPU takes the place
     of as many devices as the net asks for. threads: of the CPU.
-    precision: of a GPU; the CPU knows only "fp32". tune: whether a GPU times the ways there are to compute a layer,
-    once, and takes the fastest; otherwise they are chosen by rule, the same on every GPU of a kind.
+    precision: of a GPU; the CPU knows only "fp32". tune: whether the ways there are to compute a layer are timed, once,
+    and the fastest taken; otherwise they are chosen by rule, the same on every device of a kind. exact: whether the CPU
+    does without Winograd's convolution, which rounds more.
     """
 
     name: str = "auto"
@@ -97,6 +98,7 @@ class DeviceOptions:
     precision: str = "fp32"
     tune: bool = True
     gpus: tuple[int, ...] | None = None
+    exact: bool = False
 
     @property
     def number(self) -> int | None:
@@ -139,9 +141,11 @@ def _open_cpu(options: DeviceOptions, number: int) -> list[Device]:
     from convnet.backends.cpu.device import CpuDevice, available_cores
 
     if number == 1:
-        return [CpuDevice(threads=options.threads)]
+        return [CpuDevice(threads=options.threads, tune=options.tune, exact=options.exact)]
     share = max(1, (options.threads or available_cores()) // number)
-    return [CpuDevice(index, share, beside=True) for index in range(number)]
+    return [
+        CpuDevice(index, share, beside=True, tune=options.tune, exact=options.exact) for index in range(number)
+    ]  # fmt: skip
 
 
 def _open_gpus(gpus: Sequence[int], options: DeviceOptions) -> list[Device]:

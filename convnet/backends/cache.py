@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -32,3 +35,29 @@ def _temporary() -> Path:
     place = Path(tempfile.mkdtemp(prefix="convnet-kernels-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     return place
+
+
+def digest(text: str, files: Iterable[Path] = ()) -> str:
+    """Stands for a text and for the content of files, in this order; fit for a file's name."""
+    content = hashlib.sha256(text.encode())
+    for file in files:
+        content.update(file.read_bytes())
+    return content.hexdigest()[:24]
+
+
+@contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """A file to write, which then becomes `target`: nobody reads half of it. It is removed if something is raised.
+
+    Raises:
+        OSError: if there can be no such file.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.stem}-", suffix=".part")
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)

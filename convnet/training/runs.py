@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convnet.backends import DeviceOptions, open_devices
+import numpy as np
+
+from convnet.backends import Device, DeviceOptions, open_devices
 from convnet.data import NoSuchDataError
 from convnet.errors import ConvnetError, DeviceMemoryError
+from convnet.graph.layer_graph import LayerGraph
 from convnet.net import ConvNet
 from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, newest
 from convnet.training.fitting import fit_to_checkpoint, note_changes, without_old_data
@@ -21,6 +24,7 @@ from convnet.training.session import Session, open_session, read_files, stored_f
 from convnet.training.surgery import NOTHING, Surgery, operate
 from convnet.training.trainer import Trainer
 
+Array = np.ndarray[Any, Any]
 
 def new_run(
     layers: str, params: str | None, given: Mapping[str, Any], save_path: Path, device: DeviceOptions
@@ -125,14 +129,26 @@ def open_net(session: Session, device: DeviceOptions, *, initial: bool = True) -
         ConvnetError: if there are no such devices, or the net does not fit into their memory.
     """
     graph, mini, seed = session.graph, session.options["mini"], session.options["seed"]
-    mean, opened = session.provider.subtracted, open_devices(device, graph.devices)
-    check_memory(graph, mini, opened, pixels=mean is not None)
+    devices = open_devices(device, graph.devices)
+    return net_on(graph, devices, mini=mini, seed=seed, initial=initial, mean=session.provider.subtracted)
+
+
+def net_on(
+    graph: LayerGraph, devices: Sequence[Device], *, mini: int, seed: int, initial: bool = True,
+    mean: Array | None = None,
+) -> ConvNet:  # fmt: skip
+    """The net of a graph on open devices; the arguments are those of `ConvNet`.
+
+    Raises:
+        ConvnetError: if it does not fit into their memory.
+    """
+    check_memory(graph, mini, devices, pixels=mean is not None)
     try:
-        return ConvNet(graph, opened, mini=mini, seed=seed, initial=initial, mean=mean)
+        return ConvNet(graph, devices, mini=mini, seed=seed, initial=initial, mean=mean)
     except DeviceMemoryError as error:
         full = error.device
     # Here the error is gone, and with it the half-made net that it held: its memory is free again.
-    raise too_large(graph, mini, opened, full, pixels=mean is not None)
+    raise too_large(graph, mini, devices, full, pixels=mean is not None)
 
 
 def load_weights(net: ConvNet, checkpoint: Checkpoint, folder: Path) -> None:

@@ -30,7 +30,7 @@ def choice(dev: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleT
     from convnet.backends.cuda import cache, choice
 
     monkeypatch.setattr(cache, "folder", lambda: tmp_path)
-    monkeypatch.setattr(choice, "_known", {})
+    monkeypatch.setattr(choice.CHOICES, "known", {})
     return choice
 
 
@@ -76,7 +76,7 @@ def test_the_fastest_is_taken_and_not_timed_again(choice: ModuleType, dev: Any) 
     assert ways.ran["slow"] > 1
     timed = ways.ran["slow"]
     assert choose(choice, dev, ways) == "fast"
-    choice._known.clear()  # as in another process
+    choice.CHOICES.known.clear()  # as in another process
     assert choose(choice, dev, ways) == "fast"
     assert ways.ran["slow"] == timed
     assert choose(choice, dev, ways, "that") == "fast"
@@ -108,7 +108,7 @@ def test_a_broken_file_is_not_believed(choice: ModuleType, dev: Any, tmp_path: P
     choose(choice, dev, Ways(dev))
     (kept,) = tmp_path.glob("**/choice-*.json")
     kept.write_text(content)
-    choice._known.clear()
+    choice.CHOICES.known.clear()
     ways = Ways(dev)
     assert choose(choice, dev, ways) == "fast"
     assert ways.ran["slow"] > 1
@@ -130,7 +130,7 @@ def test_candidates_without_memory_are_left_out(choice: ModuleType, dev: Any) ->
 
     ways = Ways(dev)
     assert choice.choose(dev, ["this"], {**ways(), "large": no_room}, [an_array(dev)], by_rule="large", sources=())
-    assert "large" not in choice._known.values()
+    assert "large" not in choice.CHOICES.known.values()
     with pytest.raises(DeviceMemoryError):
         choice.choose(dev, ["that"], {"a": no_room, "b": no_room}, [an_array(dev)], by_rule="b", sources=())()
 
@@ -144,7 +144,7 @@ def test_without_memory_to_time_the_rule_holds_for_this_process(
         assert choose(choice, dev, ways) == "slow"
     assert choose(choice, dev, ways) == "slow", "there is memory now, but bits must not change"
     assert ways.ran["fast"] == 0
-    choice._known.clear()  # as in another process
+    choice.CHOICES.known.clear()  # as in another process
     assert choose(choice, dev, ways) == "fast"
 
 

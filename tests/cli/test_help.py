@@ -18,17 +18,19 @@ OPTIONS = {
     "train": "--layers --layer-def --params --layer-params --checkpoint -f --load-file --data --data-path "
     "--data-provider --save-path --epochs --mini --test-freq --testing-freq --test-range --train-range "
     "--crop --inner-size --noise --color-noise --seed --shuffle --keep --classes --test-share --threads --device "
-    "--precision --tune --no-tune --conv-to-local --unshare-weights",
+    "--precision --tune --no-tune --exact --conv-to-local --unshare-weights",
     "test": "--checkpoint -f --load-file --data --data-path --test-range --mini --json --threads --device "
-    "--precision --tune --no-tune",
+    "--precision --tune --no-tune --exact",
     "describe": "--layers --layer-def --params --layer-params --input --plan --device --precision --json",
     "data": "make info get sample",
     "devices": "--json",
     "layers": "",
     "features": "--checkpoint -f --load-file --layer --write-features --out --feature-path --form --data --data-path "
-    "--test-range --mini --threads --device --precision --tune --no-tune",
+    "--test-range --mini --threads --device --precision --tune --no-tune --exact",
     "import-original": "ORIGINAL RUN",
     "check-grads": "--layers --layer-def --params --layer-params --input --seed",
+    "time": "--layers --layer-def --params --layer-params --input --classes --mini --device --gpu --threads "
+    "--precision --tune --no-tune --exact --json",
 }  # fmt: skip
 
 
@@ -97,6 +99,7 @@ def test_defaults_are_those_of_the_command():
         (["test"], "expected --checkpoint"),
         (["describe"], "expected --layers"),
         (["check-grads"], "expected --layers"),
+        (["time"], "expected --layers"),
         (["describe", "digits"], "Got unexpected extra argument (digits)"),
         (["train", "--layers"], "Option '--layers' requires an argument"),
         (["train", *NET, "--threads", "0"], "Invalid value for '--threads'"),

@@ -156,7 +156,7 @@ def tuned(cuda_device, tmp_path, monkeypatch):
     device = cuda_device("fp32")
     monkeypatch.setattr(device, "tune", True)
     monkeypatch.setattr(cache, "folder", lambda: tmp_path)
-    monkeypatch.setattr("convnet.backends.cuda.choice._known", {})
+    monkeypatch.setattr("convnet.backends.cuda.choice.CHOICES.known", {})
     return device
 
 
@@ -185,7 +185,7 @@ def test_a_net_on_a_device_that_chooses_by_timing(tuned, device, launches, tmp_p
     assert timing > 5 * step or on_a_card(request), "nothing was timed"
     kept = choices()
     assert len(kept) > 5
-    monkeypatch.setattr("convnet.backends.cuda.choice._known", {})  # as in another process
+    monkeypatch.setattr("convnet.backends.cuda.choice.CHOICES.known", {})  # as in another process
     again, counts = two_steps(tuned, launches)
     assert counts == [step, step], "something was timed again"
     assert choices() == kept

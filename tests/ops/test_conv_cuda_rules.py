@@ -34,7 +34,7 @@ def test_convolutions_are_right_whatever_is_chosen(
 
     monkeypatch.setattr(dev, "tune", True)
     monkeypatch.setattr(cache, "folder", lambda: tmp_path)
-    monkeypatch.setattr(choice, "_known", {})
+    monkeypatch.setattr(choice.CHOICES, "known", {})
     g = ConvGeometry(Maps(8, 6, 7), 12, 3, 1, 1, 1, 6, 7)
     rng = np.random.default_rng(1)
     x, w, y = (rng.normal(size=s).astype(np.float32) for s in ((2, 6, 7, 8), g.weights, (2, 6, 7, 12)))
@@ -46,7 +46,7 @@ def test_convolutions_are_right_whatever_is_chosen(
     else:
         run(f"conv.{function}", a, b, out, g, accumulate=False)
     check(run, out, expected)
-    (chosen,) = choice._known.values()
+    (chosen,) = choice.CHOICES.known.values()
     assert chosen in ("128x128", "128x96", "128x64", "64x64", "im2col")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -15,10 +14,11 @@ import threadpoolctl
 # Loads SciPy's BLAS: only libraries that are loaded can be set to one thread.
 from convnet.backends.cpu import blas
 from convnet.backends.cpu.memory import Array, Scratch, SharedMemory, aligned_bytes, array_at
+from convnet.backends.cpu.team import Team
 from convnet.backends.cpu.worker import Worker
 from convnet.tensor import NumberTypes
 
-__all__ = ["Array", "CpuDevice", "Launch", "Scratch", "available_cores"]
+__all__ = ["Array", "CpuDevice", "Launch", "Scratch", "available_cores", "in_order"]
 
 Launch = Callable[[], None]
 
@@ -32,6 +32,16 @@ def available_cores() -> int:
     """The number of processor cores that this process may run on."""
     # Only Linux tells which cores a process is confined to.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(*launches: Launch) -> Launch:
+    """One launch that makes these, one after the other."""
+
+    def launch() -> None:
+        for each in launches:
+            each()
+
+    return launch
 
 
 class Copies:
@@ -51,18 +61,23 @@ class CpuDevice:
     Work is cut into contiguous ranges of items whose results do not depend on where the cuts are, so every number of
     threads gives the same bits. BLAS is set to one thread for the whole process: it is called from our threads.
     beside: it is one of several devices that stand for as many GPUs, and works beside the host and the others.
+    tune: whether the ways there are to compute a step are timed, once; otherwise they are chosen by rule. exact:
+    whether ways are left out that round more than sums of products need.
     """
 
     backend = "cpu"
     ahead = 0  # the host waits at the end of a minibatch: launches read rates and counters when they are run
 
-    def __init__(self, index: int = 0, threads: int | None = None, *, beside: bool = False) -> None:
-        self.index = index
+    def __init__(
+        self, index: int = 0, threads: int | None = None, *, beside: bool = False, tune: bool = False,
+        exact: bool = False,
+    ) -> None:  # fmt: skip
+        self.index, self.tune, self.exact = index, tune, exact
         self.threads = threads or available_cores()
         self.workspace = SharedMemory()  # of operations: their launches may pass it on to each other
         self._scratch = SharedMemory()  # of single launches
         self._worker = Worker(f"cpu{index}") if beside else None
-        self._pool = ThreadPoolExecutor(max(1, self.threads - 1), thread_name_prefix=f"cpu{index}")
+        self._team = Team(self.threads, f"cpu{index}")
         threadpoolctl.threadpool_limits(limits=1, user_api=blas.KIND)
 
     def __str__(self) -> str:
@@ -136,14 +151,10 @@ class CpuDevice:
             [items * part // parts, items * (part + 1) // parts, *own]
             for part, own in enumerate(self._with_scratch(parts, arguments))
         ]
-        late = [position for position, argument in enumerate(calls[0]) if callable(argument)]
+        team, late = self._team, [position for position, argument in enumerate(calls[0]) if callable(argument)]
 
         def launch() -> None:
-            first, *others = [_with_late_values(call, late) for call in calls]
-            running = [self._pool.submit(kernel, *other) for other in others]
-            kernel(*first)
-            for other in running:
-                other.result()
+            team.run([(kernel, _with_late_values(call, late)) for call in calls])
 
         return launch
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -49,13 +50,26 @@ def inlined(function: Function) -> Function:
     return _compiled(function, forceinline=True)
 
 
+def callback(signature: Any, function: Callable[..., object]) -> Any:
+    """Compile `function` at once, to be called by its `address`; the result is kept on disk."""
+    with _kept():
+        return numba.cfunc(signature, nopython=True, cache=True)(function)
+
+
 def _compiled(function: Function, **options: bool) -> Function:
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())
-    try:
+    with _kept():
         compiled: Any = numba.njit(
             nogil=True, cache=True, fastmath=FAST_MATH, error_model="numpy", boundscheck=False, **options
         )(function)
+    return cast(Function, compiled)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Functions that numba is given meanwhile are kept in this project's folder."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        yield
     finally:
         numba.config.CACHE_DIR = before
-    return cast(Function, compiled)

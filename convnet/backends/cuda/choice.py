@@ -1,22 +1,11 @@
-"""Which of several ways to compute a step on a GPU is the fastest: timed once, and remembered.
+"""Which of several ways to compute a step on a GPU is the fastest; see convnet.backends.choice.
 
-A choice holds for one kind of card, precision, operation, shapes, and content of the kernels. It is kept in a file of
-its own in the cache.
-
-Ways add up in different orders, so that their results differ in the last bits. The same work on the same kind of card
-gives the same bits as long as the same choices are taken. Within a process they always are. Another process may choose
-otherwise
-
-- if the cache was cleared, or cannot be written to: it times again, and of two ways nearly as fast, either may win;
-- if a process lacked the memory to time any way: it goes by rule to its end, and writes nothing down. Where it lacked
-  the memory for some ways only, the fastest of the others is written down like any choice.
-
-A device opened with tune=False goes by rule, the same at any time.
+A choice holds for one kind of card, precision, operation, shapes, and content of the kernels. A device opened with
+tune=False goes by rule, the same at any time.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +13,7 @@ from typing import Any
 
 import pycuda.driver as cuda
 
+from convnet.backends.choice import Choices
 from convnet.backends.cuda import cache
 from convnet.backends.cuda.compiler import headers
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch, Workspace
@@ -32,7 +22,7 @@ from convnet.errors import DeviceMemoryError
 Prepare = Callable[..., Launch]  # takes the arrays
 
 _REPEATS = 5
-_known: dict[str, str] = {}  # what this process has chosen; never another one again
+CHOICES = Choices()
 
 
 def choose(
@@ -49,21 +39,10 @@ def choose(
     shapes = [array is not None and (array.shape, str(array.dtype)) for array in arrays]
     content = cache.digest("", [*sorted(sources), *headers()])
     key = repr((dev.name, dev.processors, dev.precision, *what, shapes, sorted(candidates), content))
-    if key not in _known:
-        _known[key] = _kept(key, candidates) or _fastest(dev, key, candidates, arrays) or by_rule
-    return candidates[_known[key]](*arrays)
-
-
-def _fastest(
-    dev: CudaDevice, key: str, candidates: Mapping[str, Prepare], arrays: Sequence[GPUArray | None]
-) -> str | None:
-    """The name of the fastest candidate, which is then kept on disk; None if there is no memory to time any."""
-    times = _time_all(dev, candidates, arrays)
-    if not times:
-        return None
-    name = min(times, key=lambda each: times[each])
-    _keep(key, name, times)
-    return name
+    name = CHOICES.take(
+        cache.folder(), key, candidates, lambda: _time_all(dev, candidates, arrays), by_rule=by_rule
+    )  # fmt: skip
+    return candidates[name](*arrays)
 
 
 def _time_all(
@@ -99,26 +78,3 @@ def _time(dev: CudaDevice, launch: Launch) -> float | None:
         event.record(dev.stream)
     events[-1].synchronize()
     return min(after.time_since(before) for before, after in pairwise(events))
-
-
-def _file(key: str) -> Path:
-    return cache.folder() / f"choice-{cache.digest(key)}.json"
-
-
-def _kept(key: str, candidates: Mapping[str, Prepare]) -> str | None:
-    """The name of a candidate chosen before; None if there is none or its file is broken."""
-    try:
-        held = json.loads(_file(key).read_text())
-    except (OSError, ValueError):
-        return None
-    name = held.get("choice") if isinstance(held, dict) and held.get("key") == key else None
-    return name if isinstance(name, str) and name in candidates else None
-
-
-def _keep(key: str, name: str, times: Mapping[str, float]) -> None:
-    """Write a choice down. Where nothing can be written, the next process chooses anew."""
-    try:
-        with cache.written_aside(_file(key)) as aside:
-            aside.write_text(json.dumps({"key": key, "choice": name, "milliseconds": times}, indent=1))
-    except OSError:
-        return

@@ -1,30 +1,37 @@
-"""Convolution on the CPU: a block of windows at a time, laid out as a matrix and multiplied while in the cache."""
+"""Convolution on the CPU, by one of two engines."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 
+from convnet.backends.cpu.choice import CASES, choose
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
-from convnet.ops.bias.cpu import sum_rows
-from convnet.ops.conv import ConvGeometry, check_shapes
-from convnet.ops.conv.cpu_products import (
-    BLOCK,
-    gradients_by_filters,
-    transpose,
-    windows_by_filters,
-    windows_by_gradients,
+from convnet.ops.conv import (
+    ConvGeometry,
+    check_shapes,
+    cpu_direct,
+    cpu_direct_acts,
+    cpu_direct_weights,
+    cpu_winograd,
+    cpu_winograd_weights,
 )
-from convnet.ops.conv.cpu_windows import Windows, add, gather, room, scatter, windows
+from convnet.ops.conv.cpu_windows import add
 from convnet.ops.conv.order import weights_from_memory, weights_to_memory
-from convnet.ops.neuron import IDENT, NeuronFunction
-from convnet.ops.neuron.cpu import apply
+from convnet.ops.neuron import NeuronFunction
 
 __all__ = [
     "add_bias", "bprop_acts", "bprop_weights", "fprop", "weights_from_memory", "weights_to_memory",
 ]  # fmt: skip
 
-_PARTS = 8  # partial sums of the filters' gradient, whatever the number of threads
+
+Engine = Callable[..., Launch]
+
+_FEW = 8  # channels or filters of a group below which Winograd's transforms never pay
 
 
 def fprop(
@@ -32,70 +39,52 @@ def fprop(
     neuron: NeuronFunction | None,
 ) -> Launch:  # fmt: skip
     """`y` = f(conv(x) [+ y] [+ bias])."""
-    n = check_shapes(x, w, y, geometry)
+    check_shapes(x, w, y, geometry)
     if bias is not None and bias.shape not in ((geometry.filters,), (geometry.modules * geometry.filters,)):
         raise ValueError(f"conv: bias of shape {bias.shape} for {geometry}")
-    f, real = neuron or IDENT, y.dtype.type
-    g, positions = windows(geometry), n * geometry.modules
-    return dev.parallel(
-        _fprop, -(-positions // BLOCK), x.reshape(-1), w.reshape(-1), np.empty(0, y.dtype) if bias is None else bias,
-        y.reshape(-1), g, geometry.groups, geometry.filters, positions, accumulate, f.code, real(f.a), real(f.b),
-        room(g, BLOCK, y.dtype),
-    )  # fmt: skip
+    engines = {"direct": cpu_direct.fprop, "winograd": cpu_winograd.fprop}
+    engine = _fastest(dev, "fprop", engines, geometry, {"x": x, "w": w, "y": y}, bias=None, neuron=None)
+    return engine(dev, x, w, bias, y, geometry, accumulate=accumulate, neuron=neuron)
 
 
 def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: ConvGeometry, *, accumulate: bool) -> Launch:
-    """`dx` (+)= the gradient; one item is one case."""
-    n, g = check_shapes(dx, w, dy, geometry), windows(geometry)
-    transposed = dev.workspace.reserve((w.size,), w.dtype)
-    transposition = dev.parallel(transpose, 1, w.reshape(-1), *w.shape, transposed)
-    gradients = dev.parallel(
-        _bprop_acts, n, dy.reshape(-1), transposed, dx.reshape(-1), g, geometry.groups, geometry.filters, accumulate,
-        room(g, BLOCK, dx.dtype),
-    )  # fmt: skip
-
-    def launch() -> None:
-        transposition()
-        gradients()
-
-    return launch
+    """`dx` (+)= the gradient."""
+    check_shapes(dx, w, dy, geometry)
+    engines = {"direct": cpu_direct_acts.bprop_acts, "winograd": cpu_winograd.bprop_acts}
+    engine = _fastest(dev, "bprop_acts", engines, geometry, {"dy": dy, "w": w, "dx": dx})
+    return engine(dev, dy, w, dx, geometry, accumulate=accumulate)
 
 
 def bprop_weights(
     dev: CpuDevice, x: Array, dy: Array, dw: Array, geometry: ConvGeometry, *, accumulate: bool
 ) -> Launch:
-    """`dw` (+)= the gradient: partial sums over fixed ranges of cases, then their sum."""
-    n, g = check_shapes(x, dw, dy, geometry), windows(geometry)
-    parts = min(_PARTS, n)
-    partial = dev.workspace.reserve((parts * dw.size,), dw.dtype)
-    sums = dev.parallel(
-        _bprop_weights, parts, x.reshape(-1), dy.reshape(-1), partial, g, geometry.groups, geometry.filters, n, parts,
-        room(g, BLOCK, dw.dtype),
-    )  # fmt: skip
-    total = sum_rows(dev, partial, parts, dw.reshape(-1), accumulate=accumulate)
-
-    def launch() -> None:
-        sums()
-        total()
-
-    return launch
+    """`dw` (+)= the gradient, summed over the cases in an order that does not depend on the threads."""
+    check_shapes(x, dw, dy, geometry)
+    engines = {"direct": cpu_direct_weights.bprop_weights, "winograd": cpu_winograd_weights.bprop_weights}
+    engine = _fastest(dev, "bprop_weights", engines, geometry, {"x": x, "dy": dy, "dw": dw})
+    return engine(dev, x, dy, dw, geometry, accumulate=accumulate)
 
 
-@kernel
-def _fprop(
-    start: int, stop: int, x: Array, w: Array, bias: Array, y: Array, g: Windows, groups: int, filters: int,
-    positions: int, accumulate: bool, code: int, fa: float, fb: float, patches: Array,
-) -> None:  # fmt: skip
-    """Blocks start..stop of positions."""
-    rows, step, width = g.rows, g.step, filters // groups
-    for first in range(start * BLOCK, min(positions, stop * BLOCK), BLOCK):
-        count = min(BLOCK, positions - first)
-        for group in range(groups):
-            gather(x, g, group * g.filter_channels, first, 1, count, patches)
-            windows_by_filters(patches, step, count, rows, w[group * width :], filters, width, accumulate,
-                               y[first * filters + group * width :], filters)  # fmt: skip
-        add_bias(bias, y, first, count, filters)
-        apply(code, fa, fb, y, first * filters, (first + count) * filters)
+def _fastest(
+    dev: CpuDevice, name: str, engines: dict[str, Engine], geometry: ConvGeometry, arrays: dict[str, Array],
+    **options: Any,
+) -> Engine:  # fmt: skip
+    """The engine for a function: the one that takes least for a few cases, or by rule."""
+    dtype, fewest = (
+        next(iter(arrays.values())).dtype,
+        min(geometry.filter_channels, geometry.filters // geometry.groups),
+    )
+    # float64 is there to check gradients with.
+    if dev.exact or dtype == np.float64 or fewest < _FEW or not cpu_winograd.usable(geometry):
+        return engines["direct"]
+    shapes = {each: _of_few_cases(array.shape) for each, array in arrays.items()}
+    ways = {each: partial(engine, geometry=geometry, accumulate=False, **options) for each, engine in engines.items()}
+    return engines[choose(dev, (name, geometry), ways, shapes, dtype, by_rule="winograd")]
+
+
+def _of_few_cases(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """That of maps for few cases; that of weights, which have two axes, as it is."""
+    return (CASES, *shape[1:]) if len(shape) > 2 else shape
 
 
 @kernel
@@ -104,42 +93,3 @@ def add_bias(bias: Array, y: Array, first: int, count: int, filters: int) -> Non
     for position in range(first, first + count if bias.size else first):
         at = position * filters
         add(y, at, bias, at % bias.size, filters)
-
-
-@kernel
-def _bprop_acts(
-    start: int, stop: int, dy: Array, w: Array, dx: Array, g: Windows, groups: int, filters: int, accumulate: bool,
-    patches: Array,
-) -> None:  # fmt: skip
-    """Cases start..stop; w is transposed."""
-    rows, step, width = g.rows, g.step, filters // groups
-    modules, features = g.modules_y * g.modules_x, g.height * g.width * g.channels
-    if not accumulate:
-        dx[start * features : stop * features] = 0
-    for case in range(start, stop):
-        for first in range(case * modules, (case + 1) * modules, BLOCK):
-            count = min(BLOCK, (case + 1) * modules - first)
-            for group in range(groups):
-                gradients_by_filters(dy[first * filters + group * width :], filters, count, w[group * width * rows :],
-                                     width, rows, patches, step)  # fmt: skip
-                scatter(patches, g, group * g.filter_channels, first, 1, count, dx)
-
-
-@kernel
-def _bprop_weights(
-    start: int, stop: int, x: Array, dy: Array, partial: Array, g: Windows, groups: int, filters: int, cases: int,
-    parts: int, patches: Array,
-) -> None:  # fmt: skip
-    """Partial sums start..stop, each over its own range of cases."""
-    rows, step, width = g.rows, g.step, filters // groups
-    modules = g.modules_y * g.modules_x
-    for part in range(start, stop):
-        begin, end = cases * part // parts * modules, cases * (part + 1) // parts * modules
-        for first in range(begin, end, BLOCK):
-            count = min(BLOCK, end - first)
-            for group in range(groups):
-                gather(x, g, group * g.filter_channels, first, 1, count, patches)
-                windows_by_gradients(
-                    patches, step, count, rows, dy[first * filters + group * width :], filters, width, first > begin,
-                    partial[part * rows * filters + group * width :], filters,
-                )  # fmt: skip

@@ -1,0 +1,245 @@
+"""Convolution by Winograd's transforms: stride 1, fewer multiplications, somewhat larger rounding errors.
+
+A chunk of tiles of the maps is transformed, multiplied with transformed filters for each of the a^2 = (m + r - 1)^2
+numbers of a tile, and transformed back, by one thread and in its cache.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch, in_order
+from convnet.backends.cpu.jit import inlined, kernel
+from convnet.backends.cpu.tile import multiply, tile_of
+from convnet.backends.cpu.vectors import address
+from convnet.ops.conv import ConvGeometry
+from convnet.ops.conv.cpu_filters import (
+    block_columns,
+    block_width,
+    pack_channels,
+    pack_filters,
+    packed_size,
+    whole_vectors,
+)
+from convnet.ops.conv.cpu_transforms import transform, transform_of
+from convnet.ops.conv.cpu_windows import add, copy
+from convnet.ops.neuron import IDENT, NeuronFunction
+from convnet.ops.neuron.cpu import apply
+
+OUTPUTS = 4  # m: F(4, 3) and F(4, 5) save most, and round little more than F(3, ...)
+SIZES = (3, 5)  # r: filters that it pays for
+
+CACHE = 2 << 20  # bytes of transformed numbers that a thread works on, and of what it makes of them
+_ITEMS = 16  # wanted of a launch
+
+_RELU, _IDENT = NeuronFunction("relu").code, IDENT.code
+
+
+class Tiles(NamedTuple):
+    """Tiles over maps. height, width, channels: of the maps that are read; `padding` zeros lie around them.
+
+    out_height, out_width: of the maps that are made, of `filters` channels. rows, columns: of tiles over these. m, r:
+    of F(m, r). a: m + r - 1. chunk: rows of tiles that are worked on at once.
+    """
+
+    height: int
+    width: int
+    channels: int
+    padding: int
+    out_height: int
+    out_width: int
+    filters: int
+    rows: int
+    columns: int
+    m: int
+    r: int
+    a: int
+    chunk: int
+
+
+def usable(geometry: ConvGeometry) -> bool:
+    """Whether there are transforms for such filters."""
+    return geometry.stride == 1 and geometry.filter_size in SIZES and geometry.padding < geometry.filter_size
+
+
+def fprop(
+    dev: CpuDevice, x: Array, w: Array, bias: Array | None, y: Array, geometry: ConvGeometry, *, accumulate: bool,
+    neuron: NeuronFunction | None,
+) -> Launch:  # fmt: skip
+    """`y` = f(conv(x) [+ y] [+ bias])."""
+    g = geometry
+    t = tiles(x, y, g.filter_size, g.padding, CACHE)
+    packing = Filters(g.filter_size**2 * g.filter_channels, g.filters // g.groups, g.groups, False)
+    return _convolution(dev, x, w, bias, y, t, packing, accumulate, neuron or IDENT)
+
+
+def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: ConvGeometry, *, accumulate: bool) -> Launch:
+    """`dx` (+)= the gradient: the convolution of `dy` with the filters turned by half a turn."""
+    g = geometry
+    t = tiles(dy, dx, g.filter_size, g.filter_size - 1 - g.padding, CACHE)
+    packing = Filters(g.filter_size**2 * (g.filters // g.groups), g.filter_channels, g.groups, True)
+    return _convolution(dev, dy, w, None, dx, t, packing, accumulate, IDENT)
+
+
+class Filters(NamedTuple):
+    """Filters as the products want them: so many rows and columns in each group. turned: for `bprop_acts`."""
+
+    rows: int
+    columns: int
+    groups: int
+    turned: bool
+
+
+def tiles(x: Array, y: Array, filter_size: int, padding: int, room: int) -> Tiles:
+    """Tiles that make maps y of maps x. room: bytes for what a row of a chunk's tiles is transformed to."""
+    (_, height, width, channels), (cases, out_height, out_width, filters) = x.shape, y.shape
+    m, r = OUTPUTS, filter_size
+    rows, columns, a = -(-out_height // m), -(-out_width // m), m + r - 1
+    chunk = max(1, min(room // (a * a * columns * (channels + filters) * x.itemsize), -(-cases * rows // _ITEMS)))
+    return Tiles(height, width, channels, padding, out_height, out_width, filters, rows, columns, m, r, a, chunk)
+
+
+def _convolution(
+    dev: CpuDevice, x: Array, w: Array, bias: Array | None, y: Array, t: Tiles, f: Filters, accumulate: bool,
+    neuron: NeuronFunction,
+) -> Launch:  # fmt: skip
+    """Lay out the filters, transform them, and convolve."""
+    of, real, taps = partial(transform_of, m=t.m, r=t.r, dtype=y.dtype), y.dtype.type, t.r * t.r
+    size = packed_size(f.rows, f.columns, f.groups, w.itemsize)
+    packed = dev.workspace.reserve((size,), w.dtype)
+    transformed = dev.workspace.reserve((size // taps * t.a * t.a,), w.dtype, -(-size * w.itemsize // 64) * 64)
+    if f.turned:
+        packing = dev.parallel(pack_channels, taps, w.reshape(-1), taps, f.columns, t.channels, f.groups, packed)
+    else:
+        packing = dev.parallel(pack_filters, f.rows, w.reshape(-1), f.rows, t.filters, f.groups, packed)
+    filters = dev.parallel(_transform_filters, f.groups * (f.rows // taps), of("filter"), packed, transformed, t, f)
+    room = t.chunk * t.columns * t.a * t.a
+    products = dev.parallel(
+        _convolve, -(-len(x) * t.rows // t.chunk), tile_of(y.dtype), of("input"), of("output"), x.reshape(-1),
+        transformed, np.empty(0, y.dtype) if bias is None else bias, y.reshape(-1), t, f, len(x), accumulate,
+        neuron.code, real(neuron.a), real(neuron.b), Scratch((room * t.channels,), y.dtype),
+        Scratch((room * block_columns(y.itemsize),), y.dtype),
+        Scratch((t.a * t.a * max(t.channels, block_columns(y.itemsize)),), y.dtype),
+    )  # fmt: skip
+    return in_order(packing, filters, products)
+
+
+@kernel
+def _transform_filters(
+    start: int, stop: int, transform_filter: int, packed: Array, out: Array, t: Tiles, f: Filters
+) -> None:
+    """Rows start..stop of all taps, counted over the groups."""
+    rows, block, filled = f.rows // (t.r * t.r), block_width(packed.itemsize), whole_vectors(f.columns, packed.itemsize)
+    for item in range(start, stop):
+        group, row = divmod(item, rows)
+        for first in range(0, f.columns, block):
+            step = whole_vectors(min(block, f.columns - first), packed.itemsize)
+            at, tap = (group * filled + first) * rows, rows * step
+            source, sign = at * t.r * t.r + row * step, 1
+            if f.turned:
+                source, sign = source + (t.r * t.r - 1) * tap, -1
+            transform(transform_filter, (
+                address(packed, source), sign * t.r * tap, sign * tap, address(out, at * t.a * t.a + row * step),
+                t.a * tap, tap, step, 0, 0, 0, 0,
+            ))  # fmt: skip
+
+
+@kernel
+def _convolve(
+    start: int, stop: int, tile: int, transform_input: int, transform_output: int, x: Array, w: Array, bias: Array,
+    y: Array, t: Tiles, f: Filters, cases: int, accumulate: bool, code: int, fa: float, fb: float, seen: Array,
+    made: Array, patch: Array,
+) -> None:  # fmt: skip
+    """Chunks start..stop of rows of tiles."""
+    size, block, shared = x.itemsize, block_width(x.itemsize), bias.size == t.filters
+    relu = 1 if code == _RELU and (shared or bias.size == 0) else 0
+    rows, capacity = f.rows // (t.r * t.r), t.chunk * t.columns
+    for chunk in range(start, stop):
+        first, last = chunk * t.chunk, min(cases * t.rows, (chunk + 1) * t.chunk)
+        for number in range((last - first) * t.columns):
+            read_tile(x, t, first * t.columns + number, transform_input, address(seen, number * t.channels),
+                      capacity * t.channels, patch)  # fmt: skip
+        for piece in range(f.groups * -(-f.columns // block)):
+            group, k = divmod(piece, -(-f.columns // block))
+            columns, c = min(block, f.columns - k * block), group * f.columns + k * block
+            step = whole_vectors(columns, size)
+            at = (group * whole_vectors(f.columns, size) + k * block) * rows * t.a * t.a
+            for number in range(t.a * t.a):
+                multiply(
+                    tile, size, (last - first) * t.columns,
+                    (address(seen, number * capacity * t.channels + group * rows), t.channels),
+                    address(w, at + number * rows * step), ((1, 0, 0), (1, 0, 0), (rows, 1, step)), columns,
+                    (address(made, number * capacity * step), step), (0, 0, 0), 0,
+                )  # fmt: skip
+            for number in range((last - first) * t.columns):
+                _write_tile(
+                    y, t, first * t.columns + number, c, columns, transform_output, address(made, number * step),
+                    capacity * step, 1 if accumulate else 0, 1 if shared else 0, address(bias, c), relu, patch,
+                )  # fmt: skip
+        for row in range(first, last):
+            _finish(y, t, row, bias, shared, relu, code, fa, fb)
+
+
+@inlined
+def read_tile(x: Array, t: Tiles, number: int, transform_input: int, to: int, step: int, patch: Array) -> None:
+    """Transform the pixels that a tile sees, those of all channels."""
+    row, j = divmod(number, t.columns)
+    case, i = divmod(row, t.rows)
+    top, left, line = i * t.m - t.padding, j * t.m - t.padding, t.width * t.channels
+    if top >= 0 and left >= 0 and top + t.a <= t.height and left + t.a <= t.width:
+        source, x_row = address(x, (case * t.height + top) * line + left * t.channels), line
+    else:
+        _copy_inside(x, t, case, top, left, patch)
+        source, x_row = address(patch, 0), t.a * t.channels
+    transform(transform_input, (source, x_row, t.channels, to, t.a * step, step, t.channels, 0, 0, 0, 0))
+
+
+@inlined
+def _copy_inside(x: Array, t: Tiles, case: int, top: int, left: int, patch: Array) -> None:
+    """The pixels of a tile, zeros for those outside the image."""
+    first, last = max(0, -left), max(0, min(t.a, t.width - left))
+    patch[: t.a * t.a * t.channels] = 0
+    for i in range(max(0, -top), min(t.a, t.height - top)):
+        at = ((case * t.height + top + i) * t.width + left + first) * t.channels
+        copy(patch, (i * t.a + first) * t.channels, x, at, max(0, last - first) * t.channels)
+
+
+@inlined
+def _write_tile(
+    y: Array, t: Tiles, number: int, c: int, columns: int, transform_output: int, source: int, step: int, add_to: int,
+    begin: int, biases: int, relu: int, patch: Array,
+) -> None:  # fmt: skip
+    """Transform a tile back; of one that reaches over the edge, write what lies within."""
+    row, j = divmod(number, t.columns)
+    case, i = divmod(row, t.rows)
+    at = ((case * t.out_height + i * t.m) * t.out_width + j * t.m) * t.filters + c
+    height, width, line = min(t.m, t.out_height - i * t.m), min(t.m, t.out_width - j * t.m), t.out_width * t.filters
+    if height == t.m and width == t.m:
+        transform(transform_output, (source, t.a * step, step, address(y, at), line, t.filters, columns, add_to, begin,
+                                     biases, relu))  # fmt: skip
+        return
+    for p in range(height if add_to else 0):
+        for q in range(width):
+            copy(patch, (p * t.m + q) * columns, y, at + p * line + q * t.filters, columns)
+    transform(transform_output, (source, t.a * step, step, address(patch, 0), t.m * columns, columns, columns, add_to,
+                                 begin, biases, relu))  # fmt: skip
+    for p in range(height):
+        for q in range(width):
+            copy(y, at + p * line + q * t.filters, patch, (p * t.m + q) * columns, columns)
+
+
+@inlined
+def _finish(
+    y: Array, t: Tiles, row: int, bias: Array, shared: bool, relu: int, code: int, fa: float, fb: float
+) -> None:
+    """What is left to do with a row of tiles: biases that are not shared, neurons other than relu."""
+    case, i = divmod(row, t.rows)
+    first = (case * t.out_height + i * t.m) * t.out_width
+    last = first + min(t.m, t.out_height - i * t.m) * t.out_width
+    for position in range(first, last if bias.size > 0 and not shared else first):
+        add(y, position * t.filters, bias, position * t.filters % bias.size, t.filters)
+    if not relu and code != _IDENT:
+        apply(code, fa, fb, y, first * t.filters, last * t.filters)

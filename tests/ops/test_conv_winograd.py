@@ -1,0 +1,239 @@
+"""Winograd's convolution against loops in float64, and how much more it rounds than sums of products."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convnet.backends.cpu import choice
+from convnet.backends.cpu.device import CpuDevice
+from convnet.ops.conv import ConvGeometry, cpu, cpu_winograd, cpu_winograd_weights
+from convnet.ops.conv.winograd import filter_matrix, input_matrix, output_matrix
+from convnet.ops.neuron import NeuronFunction
+from convnet.shape import Maps
+
+from . import reference_conv
+
+# maps (channels, y, x), filters, filter size, padding, stride, groups, modules y, modules x.
+GEOMETRIES = {
+    "3 taps": ConvGeometry(Maps(5, 9, 10), 7, 3, 1, 1, 1, 9, 10),
+    "5 taps": ConvGeometry(Maps(6, 11, 9), 9, 5, 2, 1, 1, 11, 9),
+    "groups": ConvGeometry(Maps(42, 6, 7), 74, 3, 1, 1, 2, 6, 7),
+    "many channels": ConvGeometry(Maps(70, 5, 6), 50, 5, 2, 1, 1, 5, 6),
+    "no padding": ConvGeometry(Maps(4, 9, 7), 6, 5, 0, 1, 1, 5, 3),
+    "all the padding there may be": ConvGeometry(Maps(3, 4, 5), 4, 3, 2, 1, 1, 6, 7),
+    "image smaller than a tile": ConvGeometry(Maps(3, 3, 2), 4, 5, 2, 1, 1, 3, 2),
+    "whole tiles": ConvGeometry(Maps(16, 8, 8), 32, 3, 1, 1, 1, 8, 8),
+    "fewer modules": ConvGeometry(Maps(3, 9, 8), 4, 3, 1, 1, 1, 5, 3),
+    "more modules": ConvGeometry(Maps(3, 5, 4), 4, 3, 1, 1, 1, 7, 6),
+    "depthwise": ConvGeometry(Maps(5, 6, 7), 10, 3, 1, 1, 5, 6, 7),
+}
+TANH = NeuronFunction("tanh", 1.3, 0.4)
+# Of the largest result, for tiles of 4x4 outputs: what docs/architecture.md promises.
+BOUND = {"fprop": 1e-5, "bprop_acts": 2e-5, "bprop_weights": 3e-5}
+
+
+@pytest.fixture(params=GEOMETRIES)
+def geometry(request: pytest.FixtureRequest) -> ConvGeometry:
+    return GEOMETRIES[request.param]
+
+
+def device(threads: int = 2) -> CpuDevice:
+    """A device whose workspace holds NaN, as another operation might leave it."""
+    dev = CpuDevice(threads=threads)
+    dev.workspace.reserve((1 << 19,), np.float64)()[:] = np.nan
+    return dev
+
+
+def arrays(g: ConvGeometry, dtype: Any = "float64", n: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, w, dy of normal numbers."""
+    rng = np.random.default_rng(n)
+    shapes = ((n, g.maps.y, g.maps.x, g.maps.channels), (g.rows, g.filters), (n, g.modules_y, g.modules_x, g.filters))
+    x, w, dy = (rng.normal(size=shape).astype(dtype) for shape in shapes)
+    return x, w, dy
+
+
+@pytest.mark.parametrize(("m", "r"), [(2, 3), (3, 3), (4, 3), (3, 4), (4, 5), (5, 4), (1, 5), (6, 3)])
+def test_the_matrices_give_a_correlation_exactly(m: int, r: int) -> None:
+    x = [Fraction(7 * i * i - 3 * i + 1, i + 2) for i in range(m + r - 1)]
+    w = [Fraction(5 - i * i, 2 * i + 3) for i in range(r)]
+
+    def times(matrix: list[list[Fraction]], vector: list[Fraction]) -> list[Fraction]:
+        return [sum((a * b for a, b in zip(row, vector, strict=True)), Fraction(0)) for row in matrix]
+
+    products = [a * b for a, b in zip(times(filter_matrix(m, r), w), times(input_matrix(m, r), x), strict=True)]
+    assert times(output_matrix(m, r), products) == [
+        sum((x[i + j] * w[j] for j in range(r)), Fraction(0)) for i in range(m)
+    ]
+
+
+def test_the_inputs_matrix_is_the_same_for_filters_and_their_gradient() -> None:
+    assert input_matrix(4, 5) == input_matrix(5, 4)
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("bias", ["none", "shared", "each"])
+@pytest.mark.parametrize("neuron", ["relu", "tanh", "none"])
+def test_fprop(geometry: ConvGeometry, bias: str, accumulate: bool, neuron: str) -> None:
+    x, w, y = arrays(geometry)
+    biases = {"none": None, "shared": np.linspace(-9, 9, y[0, 0, 0].size), "each": np.linspace(-9, 9, y[0].size)}[bias]
+    expected = reference_conv.fprop(x, w, geometry)
+    if accumulate:
+        expected = expected + y
+    else:
+        y[:] = np.nan
+    if biases is not None:
+        expected = expected + biases.reshape(y[0, 0, 0].shape if bias == "shared" else y[0].shape)
+    function = {"relu": NeuronFunction("relu"), "tanh": TANH, "none": None}[neuron]
+    if neuron != "none":
+        expected = np.maximum(expected, 0) if neuron == "relu" else 1.3 * np.tanh(0.4 * expected)
+    cpu_winograd.fprop(device(), x, w, biases, y, geometry, accumulate=accumulate, neuron=function)()
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_bprop_acts(geometry: ConvGeometry, accumulate: bool) -> None:
+    dx, w, dy = arrays(geometry)
+    expected = reference_conv.bprop_acts(dy, w, geometry)
+    if accumulate:
+        expected = expected + dx
+    else:
+        dx[:] = np.nan
+    cpu_winograd.bprop_acts(device(), dy, w, dx, geometry, accumulate=accumulate)()
+    np.testing.assert_allclose(dx, expected, rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize("n", [1, 3, 19])
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("sums", ["a part of the cases each", "one for all"])
+def test_bprop_weights(
+    geometry: ConvGeometry, accumulate: bool, n: int, sums: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sums == "one for all":
+        monkeypatch.setattr(cpu_winograd_weights, "_SMALL", 0)
+        monkeypatch.setattr(cpu_winograd_weights, "_SHARED_CACHE", 1 << 16)  # several chunks
+    x, dw, dy = arrays(geometry, n=n)
+    expected = reference_conv.bprop_weights(x, dy, geometry)
+    if accumulate:
+        expected = expected + dw
+    else:
+        dw[:] = np.nan
+    cpu_winograd_weights.bprop_weights(device(), x, dy, dw, geometry, accumulate=accumulate)()
+    np.testing.assert_allclose(dw, expected, rtol=1e-12, atol=1e-10)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+@pytest.mark.parametrize("name", ["groups", "5 taps"])
+@pytest.mark.parametrize("small", [0, 1 << 20])
+def test_threads_do_not_change_a_bit(name: str, threads: int, small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_winograd_weights, "_SMALL", small)
+    g = GEOMETRIES[name]
+    x, w, dy = arrays(g, "float32", 11)
+    results = []
+    for dev in (device(1), device(threads)):
+        y, dx, dw = np.empty_like(dy), np.empty_like(x), np.empty_like(w)
+        cpu_winograd.fprop(dev, x, w, dy[0, 0, 0], y, g, accumulate=False, neuron=NeuronFunction("relu"))()
+        cpu_winograd.bprop_acts(dev, dy, w, dx, g, accumulate=False)()
+        cpu_winograd_weights.bprop_weights(dev, x, dy, dw, g, accumulate=False)()
+        results.append((y, dx, dw))
+    for one, many in zip(*results, strict=True):
+        np.testing.assert_array_equal(many, one)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_rounding_errors_are_bounded(size: int) -> None:
+    g = ConvGeometry(Maps(64, 13, 13), 64, size, size // 2, 1, 1, 13, 13)
+    x, w, dy = arrays(g, "float32", 8)
+    np.maximum(x, 0, out=x)
+    y, dx, dw = np.empty_like(dy), np.empty_like(x), np.empty_like(w)
+    dev = device()
+    cpu_winograd.fprop(dev, x, w, None, y, g, accumulate=False, neuron=None)()
+    cpu_winograd.bprop_acts(dev, dy, w, dx, g, accumulate=False)()
+    cpu_winograd_weights.bprop_weights(dev, x, dy, dw, g, accumulate=False)()
+    wide = [array.astype(np.float64) for array in (x, w, dy)]
+    exact = {
+        "fprop": (y, reference_conv.fprop(wide[0], wide[1], g)),
+        "bprop_acts": (dx, reference_conv.bprop_acts(wide[2], wide[1], g)),
+        "bprop_weights": (dw, reference_conv.bprop_weights(wide[0], wide[2], g)),
+    }
+    for name, (found, expected) in exact.items():
+        assert np.abs(found - expected).max() < BOUND[name] * np.abs(expected).max(), name
+
+
+class TestWhichEngine:
+    """What convnet.ops.conv.cpu chooses."""
+
+    @pytest.fixture
+    def ran(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The engines that were prepared, in order."""
+        names: list[str] = []
+        for module in (cpu_winograd, cpu_winograd_weights, cpu.cpu_direct, cpu.cpu_direct_acts, cpu.cpu_direct_weights):
+            self.spy(module, names, monkeypatch)
+        return names
+
+    def spy(self, module: ModuleType, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        for function in {"fprop", "bprop_acts", "bprop_weights"} & set(vars(module)):
+            before = getattr(module, function)
+
+            def after(*arguments: Any, before: Any = before, **options: Any) -> Any:
+                names.append("winograd" if "winograd" in module.__name__ else "direct")
+                return before(*arguments, **options)
+
+            monkeypatch.setattr(module, function, after)
+
+    def prepare(self, dev: CpuDevice, g: ConvGeometry, dtype: str = "float32") -> None:
+        x, w, dy = arrays(g, dtype)
+        cpu.fprop(dev, x, w, None, dy, g, accumulate=False, neuron=None)
+        cpu.bprop_acts(dev, dy, w, x, g, accumulate=False)
+        cpu.bprop_weights(dev, x, dy, w, g, accumulate=False)
+
+    def test_winograd_by_rule(self, ran: list[str]) -> None:
+        self.prepare(CpuDevice(), GEOMETRIES["whole tiles"])
+        assert ran == 3 * ["winograd"]
+
+    @pytest.mark.parametrize(
+        ("dev", "g", "dtype"),
+        [
+            pytest.param(CpuDevice(exact=True, tune=True), GEOMETRIES["whole tiles"], "float32", id="exact"),
+            pytest.param(CpuDevice(), GEOMETRIES["whole tiles"], "float64", id="float64"),
+            pytest.param(CpuDevice(), GEOMETRIES["3 taps"], "float32", id="few channels"),
+            pytest.param(CpuDevice(), ConvGeometry(Maps(16, 9, 9), 16, 3, 1, 2, 1, 5, 5), "float32", id="stride"),
+            pytest.param(CpuDevice(), ConvGeometry(Maps(16, 9, 9), 16, 7, 3, 1, 1, 9, 9), "float32", id="7 taps"),
+            pytest.param(CpuDevice(), ConvGeometry(Maps(16, 3, 3), 16, 3, 3, 1, 1, 7, 7), "float32", id="padding"),
+        ],
+    )
+    def test_direct(self, ran: list[str], dev: CpuDevice, g: ConvGeometry, dtype: str) -> None:
+        self.prepare(dev, g, dtype)
+        assert ran == 3 * ["direct"]
+
+    @pytest.mark.parametrize("fastest", ["direct", "winograd"])
+    def test_the_fastest_and_that_is_remembered(
+        self, ran: list[str], fastest: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        timed: list[dict[str, Any]] = []
+
+        def times(_ways: Any, shapes: dict[str, Any], _dtype: Any) -> dict[str, float]:
+            timed.append(shapes)
+            return {"direct": 1.0 if fastest == "direct" else 3.0, "winograd": 2.0}
+
+        monkeypatch.setattr(choice, "_time_all", times)
+        monkeypatch.setattr(choice, "cache_folder", lambda: tmp_path)
+        monkeypatch.setattr(choice.CHOICES, "known", {})
+        self.prepare(CpuDevice(threads=1, tune=True), GEOMETRIES["whole tiles"])
+        assert ran == 3 * [fastest]
+        assert [list(shapes) for shapes in timed] == [["x", "w", "y"], ["dy", "w", "dx"], ["x", "dy", "dw"]]
+        choice.CHOICES.known.clear()  # as in another process
+        self.prepare(CpuDevice(threads=2, tune=True), GEOMETRIES["whole tiles"])
+        assert ran == 6 * [fastest]
+        assert len(timed) == 3, "another number of threads does not time again"
+
+    def test_timing_runs_both(self, ran: list[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(choice, "cache_folder", lambda: tmp_path)
+        monkeypatch.setattr(choice.CHOICES, "known", {})
+        self.prepare(CpuDevice(tune=True), GEOMETRIES["whole tiles"])
+        assert [ran[i : i + 2] for i in (0, 3, 6)] == 3 * [["direct", "winograd"]]
+        assert len(list(tmp_path.glob("choice-*.json"))) == 3
