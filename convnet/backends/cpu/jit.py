@@ -22,6 +22,8 @@ from convnet.backends.cache import user_folder
 # diverging net must be seen), and so do division and square root.
 FAST_MATH = {"contract", "reassoc", "nsz"}
 
+_OPTIONS: dict[str, Any] = {"fastmath": FAST_MATH, "error_model": "numpy", "boundscheck": False}
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -30,38 +32,27 @@ def cache_folder() -> Path:
     """Where compiled kernels are kept; a new folder for each content of the kernel files."""
     package = Path(__file__).resolve().parents[2]
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
-    parts = ("ops/*/cpu*.py", "ops/*/__init__.py", "backends/cpu/*.py")
-    for source in sorted(file for part in parts for file in package.glob(part)):
+    sources = [*package.glob("ops/*/*.py"), *package.glob("backends/cpu/*.py")]
+    for source in sorted(file for file in sources if not file.name.startswith("cuda")):
         digest.update(source.read_bytes())
     return user_folder(f"cpu-{digest.hexdigest()[:16]}")
 
 
 def kernel(function: Function) -> Function:
     """Compile `function` on first call, to run without the GIL; the result is kept on disk."""
-    return _compiled(function)
+    with _kept():
+        return cast(Function, numba.njit(nogil=True, cache=True, **_OPTIONS)(function))
 
 
 def inlined(function: Function) -> Function:
-    """As `kernel`, for a function that kernels call: it becomes a part of each of them.
-
-    Otherwise a kernel compiled in this process may call the function as it was compiled by itself, and one loaded from
-    disk the copy that was compiled with the kernel: sums of products in another order, and other bits.
-    """
-    return _compiled(function, forceinline=True)
+    """As `kernel`, for a function that kernels call: it becomes a part of each of them, before that is compiled."""
+    return cast(Function, numba.njit(nogil=True, inline="always", **_OPTIONS)(function))
 
 
 def callback(signature: Any, function: Callable[..., object]) -> Any:
     """Compile `function` at once, to be called by its `address`; the result is kept on disk."""
     with _kept():
         return numba.cfunc(signature, nopython=True, cache=True)(function)
-
-
-def _compiled(function: Function, **options: bool) -> Function:
-    with _kept():
-        compiled: Any = numba.njit(
-            nogil=True, cache=True, fastmath=FAST_MATH, error_model="numpy", boundscheck=False, **options
-        )(function)
-    return cast(Function, compiled)
 
 
 @contextmanager

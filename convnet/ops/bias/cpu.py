@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 
 COLUMNS = 1024  # a fixed block of columns, summed by one thread
 
@@ -56,7 +56,7 @@ def _sum_parts(start: int, stop: int, a: Array, rows: int, columns: int, partial
         add_rows(a, first * columns, columns, last - first, partial, part * columns, columns)
 
 
-@kernel
+@inlined
 def add_rows(a: Array, at: int, step: int, rows: int, out: Array, first: int, width: int) -> None:
     """Add to out[first:first + width] the rows a[at + r * step:][:width], one after the other."""
     total = out[first : first + width]

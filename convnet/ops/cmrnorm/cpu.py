@@ -7,7 +7,7 @@ A sum over a window is then a sum of shifted strips, in loops as long as a strip
 from __future__ import annotations
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.rnorm import Normalization
 from convnet.ops.rnorm.cpu_power import gradient, invert, product, pull, raise_to_power
 from convnet.ops.rnorm.cpu_window import sliding_sums
@@ -103,14 +103,14 @@ def _bprop(
         gradient(dy[here], x[here], factor, sums, -2 * alpha * power, accumulate, dx[here])
 
 
-@kernel
+@inlined
 def _cleared(strip: Array, shape: tuple[int, int], before: int) -> Array:
     """The strip, now all zeros, seen as (pixel, channel and gap), where channel 0 has `before` zeros before it."""
     strip[:] = 0
     return strip[before : before + shape[0] * shape[1]].reshape(shape)
 
 
-@kernel
+@inlined
 def _window_sums(strip: Array, pixels: Array, size: int, blocked: bool, sums: Array) -> None:
     """sums (pixel, channel and gap) = the sum over the window of each element; pixels: the view of the strip.
 

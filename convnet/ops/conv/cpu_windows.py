@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from convnet.backends.cpu.device import Array, Scratch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.conv import ConvGeometry
 
 
@@ -72,7 +72,7 @@ def copy(_typing_context: Any, target: Any, at: Any, source: Any, start: Any, co
     return signature, generate
 
 
-@kernel
+@inlined
 def add(target: Array, at: int, source: Array, start: int, count: int) -> None:
     """`target[at:at + count]` += source[start:start + count]."""
     to, number = target[at : at + count], source[start : start + count]
@@ -80,7 +80,7 @@ def add(target: Array, at: int, source: Array, start: int, count: int) -> None:
         to[i] += number[i]
 
 
-@kernel
+@inlined
 def corner(position: int, g: Windows) -> tuple[int, int, int]:
     """Case, top and left of a position's window; top and left may lie outside the image."""
     rest, module_x = divmod(position, g.modules_x)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.dropout import Counter, check_apply, threshold
 
 # Philox's constants. Words are kept in 64 bits, of which the low 32 count: so LLVM finds the 32 x 32 -> 64 product.
@@ -47,7 +47,7 @@ def apply(
     )  # fmt: skip
 
 
-@kernel
+@inlined
 def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     """The four words of Philox4x32-10. All arguments: uint64 below 2^32."""
     for _ in range(10):
@@ -57,7 +57,7 @@ def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     return c0, c1, c2, c3
 
 
-@kernel
+@inlined
 def _draw(words: Array, block: int, case: Any, minibatch: Any, stream: Any, k0: Any, k1: Any) -> None:
     """Fill `words` (_BLOCK) with the words of the features block * _BLOCK .."""
     for group in range(_GROUPS):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 
 _BLOCK = 4096  # elements: a few blocks fit into the first cache
 
@@ -49,7 +49,7 @@ def _blocks(array: Array) -> int:
     return -(-array.size // _BLOCK)
 
 
-@kernel
+@inlined
 def larger(a: float, b: float) -> float:
     """The larger of two numbers; NaN if one of them is NaN."""
     return a if a >= b or np.isnan(a) else b
@@ -84,12 +84,12 @@ def _bprop_max(start: int, stop: int, dy: Array, x: Array, y: Array, dx: Array, 
         _where_equal(_block(dy, item), _block(x, item), _block(y, item), _block(dx, item), accumulate)
 
 
-@kernel
+@inlined
 def _block(array: Array, item: int) -> Array:
     return array[item * _BLOCK : (item + 1) * _BLOCK]
 
 
-@kernel
+@inlined
 def _add(factor: float, x: Array, y: Array, accumulate: bool) -> None:
     """y (+)= factor * x."""
     for i in range(y.size):
@@ -97,21 +97,21 @@ def _add(factor: float, x: Array, y: Array, accumulate: bool) -> None:
         y[i] = y[i] + value if accumulate else value
 
 
-@kernel
+@inlined
 def _larger(a: Array, b: Array, y: Array) -> None:
     """y = the larger of a and b."""
     for i in range(y.size):
         y[i] = larger(a[i], b[i])
 
 
-@kernel
+@inlined
 def raise_to(x: Array, y: Array) -> None:
     """y = the larger of y and x."""
     for i in range(y.size):
         y[i] = larger(y[i], x[i])
 
 
-@kernel
+@inlined
 def _where_equal(dy: Array, x: Array, y: Array, dx: Array, accumulate: bool) -> None:
     """dx (+)= dy where x equals y, else 0."""
     zero = dx.dtype.type(0)

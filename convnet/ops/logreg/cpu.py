@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.logreg import targets
 
 
@@ -41,7 +41,7 @@ def _check(labels: Array, probs: Array, target: Array, expected: tuple[int, ...]
         raise ValueError(f"logreg: labels, probabilities and target of shapes {shapes} do not fit together")
 
 
-@kernel
+@inlined
 def _top_error(greater: int, equal: int, places: int) -> float:
     """The chance that a class does not get one of `places` places, when it shares its rank with `equal` classes."""
     if equal == 0:  # its probability is NaN
@@ -49,7 +49,7 @@ def _top_error(greater: int, equal: int, places: int) -> float:
     return 1.0 - min(1.0, max(0.0, (places - greater) / equal))
 
 
-@kernel
+@inlined
 def _sum_of_logs(probs: Array, i: int, tiny: Any) -> float:
     total = 0.0
     for j in range(probs.shape[1]):

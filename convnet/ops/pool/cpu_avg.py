@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convnet.backends.cpu.device import Array
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.pool.cpu_window import covering, window
 
 
@@ -26,7 +26,7 @@ def fprop(
                 _scale(target, max(1, (bottom - top) * (right - left)))
 
 
-@kernel
+@inlined
 def _sum(pieces: Array, target: Array) -> None:
     """target = sum of the pieces, each as long as the target, that lie one behind the other."""
     length = target.size
@@ -37,7 +37,7 @@ def _sum(pieces: Array, target: Array) -> None:
             target[i] += piece[i]
 
 
-@kernel
+@inlined
 def _scale(target: Array, count: int) -> None:
     """target = target / count."""
     scale = target.dtype.type(1 / count)
@@ -67,7 +67,7 @@ def bprop(
                 _add_to_all(pixel, count, dx[item, left * channels : right * channels])
 
 
-@kernel
+@inlined
 def _add_to_all(dy: Array, count: int, dx: Array) -> None:
     """dx += dy / count for all pixels in dx; dy is one pixel long."""
     length = dy.size

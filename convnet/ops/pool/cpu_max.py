@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from convnet.backends.cpu.device import Array
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.eltwise.cpu import raise_to
 from convnet.ops.pool.cpu_window import covering, window
 
@@ -27,7 +27,7 @@ def fprop(
             _largest(line[left * channels : right * channels], absolute, target)
 
 
-@kernel
+@inlined
 def _largest(pieces: Array, absolute: bool, target: Array) -> None:
     """target = maximum (by absolute value) of the pieces, each as long as the target, that lie one behind the other.
 
@@ -46,7 +46,7 @@ def _largest(pieces: Array, absolute: bool, target: Array) -> None:
             raise_to(pieces[begin : begin + length], target)
 
 
-@kernel
+@inlined
 def _move_away_from_0(x: Array, y: Array) -> None:
     """y = the one of y and x that is farther from 0, of two the positive one; NaN if either is NaN."""
     for i in range(y.size):
@@ -75,7 +75,7 @@ def bprop(
                 _add_where_equal(dy[output, at], y[output, at], x[item, span], dx[item, span])
 
 
-@kernel
+@inlined
 def _add_where_equal(dy: Array, y: Array, x: Array, dx: Array) -> None:
     """dx += dy where x equals y, for all pixels in x; dy and y are one pixel long."""
     length = y.size

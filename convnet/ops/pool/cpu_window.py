@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined
 
 
-@kernel
+@inlined
 def window(output: int, size: int, stride: int, first: int, image: int) -> tuple[int, int]:
     """The first pixel in the window of `output` and the one behind its last, clipped to the image; equal if none."""
     begin = first + output * stride
@@ -13,7 +13,7 @@ def window(output: int, size: int, stride: int, first: int, image: int) -> tuple
     return low, max(low, min(begin + size, image))
 
 
-@kernel
+@inlined
 def covering(pixel: int, size: int, stride: int, first: int, outputs: int) -> tuple[int, int]:
     """The first output whose window covers `pixel` and the one behind the last; not in order if there is none."""
     begin = (pixel - first - size) // stride + 1

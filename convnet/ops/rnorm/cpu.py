@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.rnorm import Normalization
 from convnet.ops.rnorm.cpu_power import gradient, product
 from convnet.ops.rnorm.cpu_window import box_sums, denominators, line_of, plane_of, planes, pulls_of, row_of
@@ -54,7 +54,7 @@ def _bprop(
                  channels, size, -2 * alpha * power, accumulate, line, row)  # fmt: skip
 
 
-@kernel
+@inlined
 def _collect(
     dy: Array, x: Array, factor: Array, pulls: Array, dx: Array,
     channels: int, size: int, slope: float, accumulate: bool, line: Array, sums: Array,

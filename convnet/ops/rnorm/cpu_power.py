@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from convnet.backends.cpu.device import Array
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined
 
 
-@kernel
+@inlined
 def invert(sums: Array, alpha: float, min_div: float) -> None:
     """sums = 1 / (min_div + alpha * sums): from the sums of a window to the inverse of the denominator."""
     one, factor, constant = sums.dtype.type(1), sums.dtype.type(alpha), sums.dtype.type(min_div)
@@ -21,7 +21,7 @@ def invert(sums: Array, alpha: float, min_div: float) -> None:
         sums[i] = one / (constant + factor * sums[i])
 
 
-@kernel
+@inlined
 def raise_to_power(inverse: Array, power: float, factor: Array) -> None:
     """factor = inverse ** power; the usual exponents without a call of pow."""
     if power == 0.75:
@@ -40,7 +40,7 @@ def raise_to_power(inverse: Array, power: float, factor: Array) -> None:
             factor[i] = inverse[i] ** exponent
 
 
-@kernel
+@inlined
 def product(a: Array, b: Array, result: Array) -> None:
     """result = a * b, for every element of a."""
     rows, columns = a.shape
@@ -49,7 +49,7 @@ def product(a: Array, b: Array, result: Array) -> None:
             result[row, i] = a[row, i] * b[row, i]
 
 
-@kernel
+@inlined
 def pull(dy: Array, x: Array, inverse: Array, factor: Array, pulls: Array) -> None:
     """pulls = dy * x * d^(-power-1): what an output contributes to the gradient through its denominator."""
     rows, columns = x.shape
@@ -58,7 +58,7 @@ def pull(dy: Array, x: Array, inverse: Array, factor: Array, pulls: Array) -> No
             pulls[row, i] = dy[row, i] * x[row, i] * (factor[row, i] * inverse[row, i])
 
 
-@kernel
+@inlined
 def gradient(dy: Array, x: Array, factor: Array, sums: Array, slope: float, accumulate: bool, dx: Array) -> None:
     """dx (+)= dy * factor + slope * x * sums, where sums are those of `pull` and slope is -2 * alpha * power."""
     coefficient = dx.dtype.type(slope)

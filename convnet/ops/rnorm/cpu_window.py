@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convnet.backends.cpu.device import Array, Scratch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.jit import inlined
 from convnet.ops.rnorm.cpu_power import invert, pull, raise_to_power
 
 
@@ -38,7 +38,7 @@ def plane_of(x: Array) -> Scratch:
     return Scratch((height, width * channels), x.dtype)
 
 
-@kernel
+@inlined
 def sliding_sums(values: Array, step: int, size: int, sums: Array) -> None:
     """sums[i] = values[i] + values[i + step] + ... (`size` terms); values: (size - 1) * step longer than sums."""
     length = sums.size
@@ -48,7 +48,7 @@ def sliding_sums(values: Array, step: int, size: int, sums: Array) -> None:
         _add(values[k * step : k * step + length], sums)
 
 
-@kernel
+@inlined
 def box_sums(
     plane: Array, row: int, channels: int, size: int, before: int, squared: bool, line: Array, sums: Array
 ) -> None:
@@ -68,7 +68,7 @@ def box_sums(
     sliding_sums(line, channels, size, sums)
 
 
-@kernel
+@inlined
 def denominators(
     plane: Array, row: int, channels: int, size: int, alpha: float, power: float, min_div: float,
     line: Array, inverse: Array, factor: Array,
@@ -79,7 +79,7 @@ def denominators(
     raise_to_power(inverse, power, factor)
 
 
-@kernel
+@inlined
 def pulls_of(
     dy: Array, x: Array, summed: Array, factor: Array, pulls: Array,
     channels: int, size: int, alpha: float, power: float, min_div: float, line: Array, inverse: Array,
@@ -94,13 +94,13 @@ def pulls_of(
         pull(dy[here], x[here], inverse, factor[here], pulls[here])
 
 
-@kernel
+@inlined
 def _add(values: Array, sums: Array) -> None:
     for i in range(sums.size):
         sums[i] += values[i]
 
 
-@kernel
+@inlined
 def _add_squares(values: Array, sums: Array) -> None:
     for i in range(sums.size):
         sums[i] += values[i] * values[i]

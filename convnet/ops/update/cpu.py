@@ -84,7 +84,7 @@ def _look_ahead(w: Array, inc: Array, g: Array, keep: float, step: float, decay:
         w[i] += keep * inc[i] + change
 
 
-@kernel
+@inlined
 def _find_means(part: Array, first: int, means: Array) -> None:
     """Set `means` to those of the columns first.. of `part`."""
     means[:] = 0.0
@@ -95,7 +95,7 @@ def _find_means(part: Array, first: int, means: Array) -> None:
         means[j] /= part.shape[0]
 
 
-@kernel
+@inlined
 def _find_factors(part: Array, first: int, means: Array, factors: Array, low: float, high: float) -> bool:
     """Set `factors` to what the columns first.. of `part` are to be multiplied by; whether any is not 1."""
     factors[:] = 0.0
@@ -112,7 +112,7 @@ def _find_factors(part: Array, first: int, means: Array, factors: Array, low: fl
     return found
 
 
-@kernel
+@inlined
 def _bound(
     start: int, stop: int, parts: Array, blocks: int, low: float, high: float, centred: bool, memory: Array
 ) -> None:
