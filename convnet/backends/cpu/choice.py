@@ -1,8 +1,7 @@
 """Which of several ways to compute a step on the CPU is the fastest; see convnet.backends.choice.
 
-Ways are timed on one thread and few cases, so that every number of threads and every minibatch leads to the same
-choice. One kind of processor, one content of the kernels, and the shapes decide. A device opened with tune=False goes
-by rule, the same at any time.
+Ways are timed on one thread, so that every number of threads leads to the same choice. One kind of processor, one
+content of the kernels, and the shapes decide. A device opened with tune=False goes by rule, the same at any time.
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ from convnet.backends.cpu.jit import cache_folder
 Prepare = Callable[..., Launch]  # takes a device and the arrays by name
 
 CHOICES = Choices()
-
-CASES = 8  # of a minibatch whose ways are timed
 
 _REPEATS = 5
 _CLEAR = 0.8  # of the time of the second: nothing more is timed

@@ -41,7 +41,7 @@ def cache_folder() -> Path:
 def kernel(function: Function) -> Function:
     """Compile `function` on first call, to run without the GIL; the result is kept on disk."""
     with _kept():
-        return cast(Function, numba.njit(nogil=True, cache=True, **_OPTIONS)(function))
+        return cast(Function, numba.njit(nogil=True, cache=True, no_cfunc_wrapper=True, **_OPTIONS)(function))
 
 
 def inlined(function: Function) -> Function:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from convnet.backends.cpu.choice import CASES, choose
+from convnet.backends.cpu.choice import choose
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.conv import (
@@ -32,6 +32,10 @@ __all__ = [
 Engine = Callable[..., Launch]
 
 _FEW = 8  # channels or filters of a group below which Winograd's transforms never pay
+
+# Multiply-adds that engines are timed on: some 10 ms of the slower one. Fewer cases would be no minibatch, in which
+# what is done once does not count; more are seldom used.
+_TIMED_WORK, _FEWEST_CASES, _MOST_CASES = 1 << 29, 8, 128
 
 
 def fprop(
@@ -77,14 +81,18 @@ def _fastest(
     # float64 is there to check gradients with.
     if dev.exact or dtype == np.float64 or fewest < _FEW or not cpu_winograd.usable(geometry):
         return engines["direct"]
-    shapes = {each: _of_few_cases(array.shape) for each, array in arrays.items()}
+    shapes = {each: _timed_shape(array.shape, geometry) for each, array in arrays.items()}
     ways = {each: partial(engine, geometry=geometry, accumulate=False, **options) for each, engine in engines.items()}
     return engines[choose(dev, (name, geometry), ways, shapes, dtype, by_rule="winograd")]
 
 
-def _of_few_cases(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """That of maps for few cases; that of weights, which have two axes, as it is."""
-    return (CASES, *shape[1:]) if len(shape) > 2 else shape
+def _timed_shape(shape: tuple[int, ...], geometry: ConvGeometry) -> tuple[int, ...]:
+    """That of maps for as many cases as are timed; that of weights, which have two axes, as it is.
+
+    The number does not depend on the minibatch, so that the last one of an epoch takes the same engine as the others.
+    """
+    cases = _TIMED_WORK // (geometry.modules * geometry.filters * geometry.rows)
+    return (max(_FEWEST_CASES, min(_MOST_CASES, cases)), *shape[1:]) if len(shape) > 2 else shape
 
 
 @kernel

@@ -21,7 +21,7 @@ from convnet.ops.conv.winograd import Matrix, filter_matrix, input_matrix, outpu
 
 # x, y: addresses. x_row, x_column, y_row, y_column: numbers from one to the next of the blocks' rows and columns.
 # channels: that lie one behind the other. add: 1 to add to what y holds. bias: 1 to add the numbers at `biases`, one
-# for each channel. relu: 1 for max(y, 0).
+# for each channel. relu: 1 for max(y, 0). All four: of "output" only.
 ARGUMENTS = ("x", "x_row", "x_column", "y", "y_row", "y_column", "channels", "add", "bias", "biases", "relu")
 
 KINDS: dict[str, Callable[[int, int], Matrix]] = {
@@ -34,8 +34,9 @@ KINDS: dict[str, Callable[[int, int], Matrix]] = {
 class _Transform:
     """Writes the instructions for a matrix."""
 
-    def __init__(self, builder: Any, itemsize: int, matrix: Matrix, given: dict[str, Any]) -> None:
+    def __init__(self, builder: Any, itemsize: int, matrix: Matrix, given: dict[str, Any], *, last: bool) -> None:
         self._vector, self._builder, self._matrix, self._given = Vectors(builder, itemsize), builder, matrix, given
+        self._last = last
 
     def write(self) -> None:
         """All channels, a vector at a time."""
@@ -55,17 +56,21 @@ class _Transform:
 
     def _store(self, value: Any, first: Any, row: int, column: int, mask: Any) -> None:
         """Write a result, after what is asked for is done with it."""
+        place = self._place("y", first, row, column)
+        self._vector.store(self._finished(value, first, place, mask) if self._last else value, place, mask)
+
+    def _finished(self, value: Any, first: Any, place: Any, mask: Any) -> Any:
         builder, vector, given = self._builder, self._vector, self._given
-        place, slot = self._place("y", first, row, column), vector.slot(value)
+        slot = vector.slot(value)
 
         def then(name: str, change: Callable[[Any], Any]) -> None:
             with builder.if_then(builder.icmp_signed("!=", given[name], INT(0)), likely=False):
                 builder.store(change(builder.load(slot)), slot)
 
-        then("add", lambda sum_: builder.fadd(sum_, vector.load(place, mask)))
-        then("bias", lambda sum_: builder.fadd(sum_, vector.load(vector.at(given["biases"], first), mask)))
+        then("add", lambda total: builder.fadd(total, vector.load(place, mask)))
+        then("bias", lambda total: builder.fadd(total, vector.load(vector.at(given["biases"], first), mask)))
         then("relu", vector.rectified)
-        vector.store(builder.load(slot), place, mask)
+        return builder.load(slot)
 
     def _place(self, name: str, first: Any, row: int, column: int) -> Any:
         builder, given = self._builder, self._given
@@ -99,7 +104,8 @@ def _transform(_typing_context: Any, itemsize: Any, kind: Any, m: Any, r: Any, a
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         given = given_at(builder, values[-1], ARGUMENTS)
         matrix = KINDS[kind.literal_value](m.literal_value, r.literal_value)
-        _Transform(builder, itemsize.literal_value, matrix, given).write()
+        last = kind.literal_value == "output"
+        _Transform(builder, itemsize.literal_value, matrix, given, last=last).write()
         return context.get_dummy_value()
 
     return types.void(itemsize, kind, m, r, arguments), generate

@@ -20,7 +20,7 @@ from convnet.ops.conv.cpu_windows import copy
 from convnet.ops.conv.cpu_winograd import CACHE, OUTPUTS, Tiles, read_tile, tiles
 
 _SMALL = 1 << 20  # bytes of sums of which there may be several
-_PARTS = 16
+_PARTS = 8
 _SHARED_CACHE = 12 << 20  # bytes of transformed numbers that all threads work on: a share of the last-level cache
 
 

@@ -1,34 +1,38 @@
-"""Pooling on the CPU: maxima and sums alike go over the rows of a window first, then over its columns."""
+"""Pooling on the CPU."""
 
 from __future__ import annotations
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
+from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.ops.pool import PoolGeometry, cpu_avg, cpu_max
+from convnet.ops.pool.cpu_window import Pool
 from convnet.shape import Maps
 
 
 def fprop_max(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Launch:
     """y = maximum of each window of x."""
-    return _fprop_max(dev, x, y, geometry, absolute=False)
+    _check(geometry, len(x), (x,), (y,))
+    return dev.parallel(
+        cpu_max.fprop, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry)
+    )  # fmt: skip
 
 
 def fprop_maxabs(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Launch:
     """y = the element of each window of x whose absolute value is largest."""
-    return _fprop_max(dev, x, y, geometry, absolute=True)
-
-
-def _fprop_max(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry, *, absolute: bool) -> Launch:
-    source, target = _rows(geometry.maps, len(x), x), _rows(geometry.output, len(x), y)
-    return dev.parallel(cpu_max.fprop, len(target[0]), *source, *target, *_numbers(geometry), absolute, _line(*source))
+    _check(geometry, len(x), (x,), (y,))
+    return dev.parallel(
+        cpu_max.fprop_absolute, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry)
+    )  # fmt: skip
 
 
 def bprop_max(
     dev: CpuDevice, dy: Array, x: Array, y: Array, dx: Array, geometry: PoolGeometry, *, accumulate: bool
 ) -> Launch:
     """dx (+)= the gradient of fprop_max or fprop_maxabs; y is what that computed from x."""
-    gradient, output = _rows(geometry.output, len(x), dy, y)
-    pixels, target = _rows(geometry.maps, len(x), x, dx)
-    return dev.parallel(cpu_max.bprop, len(target), gradient, pixels, output, target, *_numbers(geometry), accumulate)
+    _check(geometry, len(x), (x, dx), (dy, y))
+    return dev.parallel(
+        cpu_max.bprop, len(x) * geometry.maps.y, *(array.reshape(-1) for array in (dy, x, y, dx)), _numbers(geometry),
+        accumulate,
+    )  # fmt: skip
 
 
 def fprop_avg(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Launch:
@@ -42,8 +46,10 @@ def fprop_sum(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Lau
 
 
 def _fprop_sum(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry, *, divide: bool) -> Launch:
-    source, target = _rows(geometry.maps, len(x), x), _rows(geometry.output, len(x), y)
-    return dev.parallel(cpu_avg.fprop, len(target[0]), *source, *target, *_numbers(geometry), divide, _line(*source))
+    _check(geometry, len(x), (x,), (y,))
+    return dev.parallel(
+        cpu_avg.fprop, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry), divide
+    )  # fmt: skip
 
 
 def bprop_avg(dev: CpuDevice, dy: Array, dx: Array, geometry: PoolGeometry, *, accumulate: bool) -> Launch:
@@ -59,26 +65,27 @@ def bprop_sum(dev: CpuDevice, dy: Array, dx: Array, geometry: PoolGeometry, *, a
 def _bprop_sum(
     dev: CpuDevice, dy: Array, dx: Array, geometry: PoolGeometry, *, divide: bool, accumulate: bool
 ) -> Launch:
-    gradient, target = _rows(geometry.output, len(dx), dy), _rows(geometry.maps, len(dx), dx)
-    return dev.parallel(cpu_avg.bprop, len(target[0]), *gradient, *target, *_numbers(geometry), divide, accumulate)
+    _check(geometry, len(dx), (dx,), (dy,))
+    return dev.parallel(
+        cpu_avg.bprop, len(dx) * geometry.maps.y, dy.reshape(-1), dx.reshape(-1), _numbers(geometry), divide,
+        accumulate,
+    )  # fmt: skip
 
 
-def _rows(maps: Maps, cases: int, *arrays: Array) -> list[Array]:
-    """Arrays (n, y, x, channel) of these maps, each seen as (n*y, x*channel)."""
-    expected = (cases, maps.y, maps.x, maps.channels)
-    for array in arrays:
-        if array.shape != expected:
-            raise ValueError(f"pool: expected an array of shape {expected}, found {array.shape}")
-    return [array.reshape(cases * maps.y, maps.x * maps.channels) for array in arrays]
+def _check(geometry: PoolGeometry, cases: int, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:
+    """Raise ValueError unless arrays are of so many cases and of the geometry's maps, those that come in or go out."""
+    for maps, arrays in ((geometry.maps, inputs), (geometry.output, outputs)):
+        for array in arrays:
+            if array.shape != (expected := _shape(maps, cases)):
+                raise ValueError(f"pool: expected an array of shape {expected}, found {array.shape}")
 
 
-def _line(x: Array) -> Scratch:
-    """Room for one row of x (n*y, x*channel)."""
-    return Scratch(x.shape[1:], x.dtype)
+def _shape(maps: Maps, cases: int) -> tuple[int, ...]:
+    return cases, maps.y, maps.x, maps.channels
 
 
-def _numbers(geometry: PoolGeometry) -> tuple[int, ...]:
+def _numbers(geometry: PoolGeometry) -> Pool:
     """The geometry as kernels take it."""
     channels, height, width = geometry.maps
-    return (channels, height, width, geometry.outputs_y, geometry.outputs_x,
-            geometry.size, geometry.stride, geometry.start)  # fmt: skip
+    return Pool(channels, height, width, geometry.outputs_y, geometry.outputs_x, geometry.size, geometry.stride,
+                geometry.start)  # fmt: skip

@@ -1,78 +1,52 @@
-"""The kernels of average and sum pooling. Items are rows of the target; all arrays are (n*y, x*channel)."""
+"""The kernels of average and sum pooling. Items are rows of what is made; all arrays are flat."""
 
 from __future__ import annotations
 
 from convnet.backends.cpu.device import Array
 from convnet.backends.cpu.jit import inlined, kernel
-from convnet.ops.pool.cpu_window import covering, window
+from convnet.backends.cpu.lanes import add, lanes_of, load, scale, store, zeros
+from convnet.ops.pool.cpu_window import Pool, covering, window
 
 
 @kernel
-def fprop(
-    start: int, stop: int, x: Array, y: Array,
-    channels: int, height: int, width: int, outputs_y: int, outputs_x: int, size: int, stride: int, first: int,
-    divide: bool, line: Array,
-) -> None:  # fmt: skip
+def fprop(start: int, stop: int, x: Array, y: Array, p: Pool, divide: bool) -> None:
     """y = sum of each window of x, or mean."""
     for item in range(start, stop):
-        case, output_y = divmod(item, outputs_y)
-        top, bottom = window(output_y, size, stride, first, height)
-        _sum(x[case * height + top : case * height + bottom].reshape(-1), line)
-        for output_x in range(outputs_x):
-            left, right = window(output_x, size, stride, first, width)
-            target = y[item, output_x * channels : (output_x + 1) * channels]
-            _sum(line[left * channels : right * channels], target)
-            if divide:
-                _scale(target, max(1, (bottom - top) * (right - left)))
-
-
-@inlined
-def _sum(pieces: Array, target: Array) -> None:
-    """target = sum of the pieces, each as long as the target, that lie one behind the other."""
-    length = target.size
-    target[:] = 0
-    for begin in range(0, pieces.size, length):
-        piece = pieces[begin : begin + length]
-        for i in range(length):
-            target[i] += piece[i]
-
-
-@inlined
-def _scale(target: Array, count: int) -> None:
-    """target = target / count."""
-    scale = target.dtype.type(1 / count)
-    for i in range(target.size):
-        target[i] *= scale
+        case, output_y = divmod(item, p.outputs_y)
+        top, bottom = window(output_y, p.size, p.stride, p.first, p.height)
+        for output_x in range(p.outputs_x):
+            left, right = window(output_x, p.size, p.stride, p.first, p.width)
+            factor = x.dtype.type(1 / max(1, (bottom - top) * (right - left)) if divide else 1)
+            for c in range(0, p.channels, lanes_of(x.itemsize)):
+                total, count = zeros(x), p.channels - c
+                for row in range(case * p.height + top, case * p.height + bottom):
+                    for column in range(left, right):
+                        total = add(total, load(x, (row * p.width + column) * p.channels + c, count))
+                store(y, (item * p.outputs_x + output_x) * p.channels + c, count, scale(total, factor))
 
 
 @kernel
-def bprop(
-    start: int, stop: int, dy: Array, dx: Array,
-    channels: int, height: int, width: int, outputs_y: int, outputs_x: int, size: int, stride: int, first: int,
-    divide: bool, accumulate: bool,
-) -> None:  # fmt: skip
+def bprop(start: int, stop: int, dy: Array, dx: Array, p: Pool, divide: bool, accumulate: bool) -> None:
     """dx (+)= dy of each window that covers the pixel, or that divided by the number of its pixels."""
     for item in range(start, stop):
-        case, row = divmod(item, height)
-        if not accumulate:
-            dx[item] = 0
-        begin, end = covering(row, size, stride, first, outputs_y)
-        for output_y in range(begin, end):
-            top, bottom = window(output_y, size, stride, first, height)
-            source = dy[case * outputs_y + output_y]
-            for output_x in range(outputs_x):
-                left, right = window(output_x, size, stride, first, width)
-                pixel = source[output_x * channels : (output_x + 1) * channels]
-                count = (bottom - top) * (right - left) if divide else 1
-                _add_to_all(pixel, count, dx[item, left * channels : right * channels])
+        case, row = divmod(item, p.height)
+        top, bottom = covering(row, p.size, p.stride, p.first, p.outputs_y)
+        for column in range(p.width):
+            left, right = covering(column, p.size, p.stride, p.first, p.outputs_x)
+            for c in range(0, p.channels, lanes_of(dx.itemsize)):
+                count, at = p.channels - c, (item * p.width + column) * p.channels + c
+                total = load(dx, at, count) if accumulate else zeros(dx)
+                for output_y in range(top, bottom):
+                    for output_x in range(left, right):
+                        seen = ((case * p.outputs_y + output_y) * p.outputs_x + output_x) * p.channels + c
+                        factor = dx.dtype.type(1 / _pixels(output_y, output_x, p) if divide else 1)
+                        total = add(total, scale(load(dy, seen, count), factor))
+                store(dx, at, count, total)
 
 
 @inlined
-def _add_to_all(dy: Array, count: int, dx: Array) -> None:
-    """dx += dy / count for all pixels in dx; dy is one pixel long."""
-    length = dy.size
-    scale = dy.dtype.type(1 / count)
-    for begin in range(0, dx.size, length):
-        target = dx[begin : begin + length]
-        for i in range(length):
-            target[i] += scale * dy[i]
+def _pixels(output_y: int, output_x: int, p: Pool) -> int:
+    """How many pixels of the image a window covers."""
+    top, bottom = window(output_y, p.size, p.stride, p.first, p.height)
+    left, right = window(output_x, p.size, p.stride, p.first, p.width)
+    return (bottom - top) * (right - left)

@@ -1,4 +1,4 @@
-"""The kernels of maximum pooling, by value or by absolute value. Items are rows; all arrays are (n*y, x*channel)."""
+"""The kernels of maximum pooling, by value or by absolute value. Items are rows of what is made; arrays are flat."""
 
 from __future__ import annotations
 
@@ -6,44 +6,42 @@ import numpy as np
 
 from convnet.backends.cpu.device import Array
 from convnet.backends.cpu.jit import inlined, kernel
-from convnet.ops.eltwise.cpu import raise_to
-from convnet.ops.pool.cpu_window import covering, window
+from convnet.backends.cpu.lanes import add, lanes_of, larger, load, store, where_equal, zeros
+from convnet.ops.pool.cpu_window import Pool, covering, window
 
 
 @kernel
-def fprop(
-    start: int, stop: int, x: Array, y: Array,
-    channels: int, height: int, width: int, outputs_y: int, outputs_x: int, size: int, stride: int, first: int,
-    absolute: bool, line: Array,
-) -> None:  # fmt: skip
-    """y = maximum of each window of x, or its element of the largest absolute value."""
+def fprop(start: int, stop: int, x: Array, y: Array, p: Pool) -> None:
+    """y = maximum of each window of x; NaN if one is NaN, 0 if there are no pixels in it."""
     for item in range(start, stop):
-        case, output_y = divmod(item, outputs_y)
-        top, bottom = window(output_y, size, stride, first, height)
-        _largest(x[case * height + top : case * height + bottom].reshape(-1), absolute, line)
-        for output_x in range(outputs_x):
-            left, right = window(output_x, size, stride, first, width)
-            target = y[item, output_x * channels : (output_x + 1) * channels]
-            _largest(line[left * channels : right * channels], absolute, target)
+        case, output_y = divmod(item, p.outputs_y)
+        top, bottom = window(output_y, p.size, p.stride, p.first, p.height)
+        for output_x in range(p.outputs_x):
+            left, right = window(output_x, p.size, p.stride, p.first, p.width)
+            for c in range(0, p.channels, lanes_of(x.itemsize)):
+                count = p.channels - c
+                at = ((case * p.height + top) * p.width + left) * p.channels + c
+                value = load(x, at, count) if bottom > top and right > left else zeros(x)
+                for row in range(bottom - top):
+                    for column in range(right - left):
+                        value = larger(value, load(x, at + (row * p.width + column) * p.channels, count))
+                store(y, (item * p.outputs_x + output_x) * p.channels + c, count, value)
 
 
-@inlined
-def _largest(pieces: Array, absolute: bool, target: Array) -> None:
-    """target = maximum (by absolute value) of the pieces, each as long as the target, that lie one behind the other.
-
-    NaN if one is NaN, 0 if there are no pieces.
-    """
-    length = target.size
-    if pieces.size:
-        for i in range(length):
-            target[i] = pieces[i]
-    else:
-        target[:] = 0
-    for begin in range(length, pieces.size, length):
-        if absolute:
-            _move_away_from_0(pieces[begin : begin + length], target)
-        else:
-            raise_to(pieces[begin : begin + length], target)
+@kernel
+def fprop_absolute(start: int, stop: int, x: Array, y: Array, p: Pool) -> None:
+    """y = the element of each window of x that is farthest from 0, of two the positive one."""
+    for item in range(start, stop):
+        case, output_y = divmod(item, p.outputs_y)
+        top, bottom = window(output_y, p.size, p.stride, p.first, p.height)
+        for output_x in range(p.outputs_x):
+            left, right = window(output_x, p.size, p.stride, p.first, p.width)
+            to = (item * p.outputs_x + output_x) * p.channels
+            y[to : to + p.channels] = 0
+            for row in range(top, bottom):
+                for column in range(left, right):
+                    at = ((case * p.height + row) * p.width + column) * p.channels
+                    _move_away_from_0(x[at : at + p.channels], y[to : to + p.channels])
 
 
 @inlined
@@ -56,31 +54,19 @@ def _move_away_from_0(x: Array, y: Array) -> None:
 
 
 @kernel
-def bprop(
-    start: int, stop: int, dy: Array, x: Array, y: Array, dx: Array,
-    channels: int, height: int, width: int, outputs_y: int, outputs_x: int, size: int, stride: int, first: int,
-    accumulate: bool,
-) -> None:  # fmt: skip
+def bprop(start: int, stop: int, dy: Array, x: Array, y: Array, dx: Array, p: Pool, accumulate: bool) -> None:
     """dx (+)= dy of each window in whose maximum y the pixel of x takes part."""
     for item in range(start, stop):
-        case, row = divmod(item, height)
-        if not accumulate:
-            dx[item] = 0
-        begin, end = covering(row, size, stride, first, outputs_y)
-        for output in range(case * outputs_y + begin, case * outputs_y + end):
-            for output_x in range(outputs_x):
-                left, right = window(output_x, size, stride, first, width)
-                at = slice(output_x * channels, (output_x + 1) * channels)
-                span = slice(left * channels, right * channels)
-                _add_where_equal(dy[output, at], y[output, at], x[item, span], dx[item, span])
-
-
-@inlined
-def _add_where_equal(dy: Array, y: Array, x: Array, dx: Array) -> None:
-    """dx += dy where x equals y, for all pixels in x; dy and y are one pixel long."""
-    length = y.size
-    zero = dy.dtype.type(0)
-    for begin in range(0, x.size, length):
-        pixel, target = x[begin : begin + length], dx[begin : begin + length]
-        for i in range(length):
-            target[i] += dy[i] if pixel[i] == y[i] else zero
+        case, row = divmod(item, p.height)
+        top, bottom = covering(row, p.size, p.stride, p.first, p.outputs_y)
+        for column in range(p.width):
+            left, right = covering(column, p.size, p.stride, p.first, p.outputs_x)
+            for c in range(0, p.channels, lanes_of(x.itemsize)):
+                count, at = p.channels - c, (item * p.width + column) * p.channels + c
+                pixel, zero = load(x, at, count), zeros(x)
+                total = load(dx, at, count) if accumulate else zero
+                for output_y in range(top, bottom):
+                    for output_x in range(left, right):
+                        seen = ((case * p.outputs_y + output_y) * p.outputs_x + output_x) * p.channels + c
+                        total = add(total, where_equal(pixel, load(y, seen, count), load(dy, seen, count), zero))
+                store(dx, at, count, total)

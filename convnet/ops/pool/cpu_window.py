@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from convnet.backends.cpu.jit import inlined
+
+
+class Pool(NamedTuple):
+    """A PoolGeometry as kernels take it; `first`: where the first window begins."""
+
+    channels: int
+    height: int
+    width: int
+    outputs_y: int
+    outputs_x: int
+    size: int
+    stride: int
+    first: int
 
 
 @inlined
