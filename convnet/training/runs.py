@@ -16,6 +16,7 @@ from convnet.data import NoSuchDataError
 from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.graph.layer_graph import LayerGraph
 from convnet.net import ConvNet
+from convnet.net.ahead import compile_ahead
 from convnet.training.checkpoint import Checkpoint, TrainingState, checkpoints, newest
 from convnet.training.fitting import fit_to_checkpoint, note_changes, without_old_data
 from convnet.training.memory import check_memory, too_large
@@ -143,6 +144,7 @@ def net_on(
         ConvnetError: if it does not fit into their memory.
     """
     check_memory(graph, mini, devices, pixels=mean is not None)
+    compile_ahead(graph, devices)
     try:
         return ConvNet(graph, devices, mini=mini, seed=seed, initial=initial, mean=mean)
     except DeviceMemoryError as error:
