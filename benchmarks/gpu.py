@@ -17,38 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import pycuda.driver as cuda
 from gpu_layers import ceilings, layers
 from gpu_table import markdown
 from gpu_timing import CudaMarks
+from nets import graph_of, minibatch, name_and_mini
 
 from convnet.backends import PRECISIONS, DeviceOptions, open_device
 from convnet.backends.cuda.device import CudaDevice
 from convnet.errors import ConvnetError
 from convnet.graph.layer_graph import LayerGraph
 from convnet.net import ConvNet
-from convnet.training.options import merged
-from convnet.training.session import describe_shapes, read_files
 
 SMALL = (64, 1 << 20)  # side of matrices and bytes for --quick
 NETS = ("alexnet:128", "alexnet:256", "alexnet:1024", "cifar-quick:128", "cifar-rnorm:128", "cifar-local:128")
-
-
-def graph_of(name: str) -> tuple[LayerGraph, int]:
-    """A net by name, for the images its [train] section tells, and its number of classes."""
-    files = read_files(name, None)
-    options = merged(files.options)
-    return files.graph(describe_shapes(options), options["classes"]), files.classes or 2
-
-
-def minibatch(graph: LayerGraph, classes: int, mini: int) -> list[Any]:
-    """Random images (n, y, x, channels) and labels (n, 1)."""
-    generator = np.random.default_rng(0)
-    maps = next(node.layer.shape.maps for node in graph.nodes if node.layer.type == "data")
-    assert maps is not None
-    images = generator.standard_normal((mini, maps.y, maps.x, maps.channels)).astype(np.float32)
-    return [images, generator.integers(0, classes, (mini, 1)).astype(np.float32)]
 
 
 def ours(graph: LayerGraph, data: list[Any], device: CudaDevice, repeats: int) -> dict[str, float]:
@@ -70,11 +52,11 @@ def ours(graph: LayerGraph, data: list[Any], device: CudaDevice, repeats: int) -
 
 def compare(net: str, precision: str, repeats: int, *, peer: bool) -> dict[str, Any]:
     """Both programs on one net at one precision."""
-    name, _, mini = net.partition(":")
+    name, mini = name_and_mini(net)
     graph, classes = graph_of(name)
-    data = minibatch(graph, classes, int(mini))
+    data = minibatch(graph, classes, mini)
     device = _open(precision)
-    result: dict[str, Any] = {"net": name, "mini": int(mini), "precision": precision}
+    result: dict[str, Any] = {"net": name, "mini": mini, "precision": precision}
     result["convnet"] = ours(graph, data, device, repeats)
     if not peer:
         return result
@@ -82,7 +64,7 @@ def compare(net: str, precision: str, repeats: int, *, peer: bool) -> dict[str, 
 
     try:
         result["pytorch"] = theirs(graph, data, precision, repeats)
-    except ValueError:  # PyTorch has no such layers: cifar-local's
+    except ValueError:  # the peer has no such net
         return result
     for kind in ("train", "test"):
         best = min(times[kind] for times in result["pytorch"].values())
@@ -134,10 +116,10 @@ def main(
 
 def of_each_layer(net: str, precision: str, ceiling: dict[str, float]) -> dict[str, Any]:
     """What every step of a net's training reaches at one precision."""
-    name, _, mini = net.partition(":")
+    name, mini = name_and_mini(net)
     graph, classes = graph_of(name)
-    rows = layers(graph, minibatch(graph, classes, int(mini)), _open(precision), ceiling)
-    return {"net": name, "mini": int(mini), "precision": precision, "rows": rows}
+    rows = layers(graph, minibatch(graph, classes, mini), _open(precision), ceiling)
+    return {"net": name, "mini": mini, "precision": precision, "rows": rows}
 
 
 def _write(report: dict[str, Any], out: Path) -> None:

@@ -17,24 +17,16 @@ from gpu_counts_table import markdown
 from gpu_estimate import Card, StepCount, count
 from gpu_recorder import Launched, record
 from gpu_resources import resources
+from nets import graph_of, name_and_mini
 
 from convnet.backends import PRECISIONS
 from convnet.backends.cuda import toolkit
 from convnet.errors import ConvnetError
 from convnet.graph.layer_graph import LayerGraph
-from convnet.training.options import merged
-from convnet.training.session import describe_shapes, read_files
 
 CAPABILITY = 90
 _CARD = Card()
 _PEAKS = dict(_CARD.tflops)
-
-
-def graph_of(name: str) -> LayerGraph:
-    """A net by name or path, for the images its [train] section tells."""
-    files = read_files(name, None)
-    options = merged(files.options)
-    return files.graph(describe_shapes(options), options["classes"])
 
 
 def counted(graph: LayerGraph, mini: int, precision: str, card: Card) -> list[StepCount]:
@@ -67,12 +59,12 @@ def main(
     """Count the steps of a net's training minibatch."""
     peaks = (("fp32", fp32), ("tf32", tf32), ("bf16", bf16))
     card = Card(processors, peaks, memory, mma_share, fma_share, cublas_share, memory_share, start, least)
-    name, _, mini = net.partition(":")
-    graph = graph_of(name)
-    counts = {precision: counted(graph, int(mini), precision, card) for precision in precisions}
+    name, mini = name_and_mini(net)
+    graph, _ = graph_of(name)
+    counts = {precision: counted(graph, mini, precision, card) for precision in precisions}
     version = toolkit.version(toolkit.require_nvcc()).split("release ")[-1].split(",")[0]
     command = f"python benchmarks/gpu_counts.py --net {net} --out {out}"
-    page = markdown(name, int(mini), command, f"nvcc {version}", card, counts)
+    page = markdown(name, mini, command, f"nvcc {version}", card, counts)
     out.write_text(page, encoding="utf-8")
     click.echo(page)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -33,12 +34,12 @@ def _steps(results: list[dict[str, Any]]) -> list[str]:
             *(_ms(peer[way]["train"]) if way in peer else "" for way in ways), _ratio(result, "train"),
             _ms(own["train, fed"]), _ms(own["test"]), _ratio(result, "test"),
         ])  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _layers(rows: list[dict[str, Any]]) -> list[str]:
     head = ["phase", "layer", "operation", "ms", "rate", "share of the ceiling"]
-    return _table(head, [
+    return table(head, [
         [row["phase"], row["layer"], row["operation"], f"{row['ms']:.3f}", f"{row['rate']:.1f} {row['unit']}",
          f"{100 * row['share']:.0f} %"]
         for row in rows
@@ -54,5 +55,6 @@ def _ratio(result: dict[str, Any], kind: str) -> str:
     return f"{result[key]:.2f}" if key in result else ""
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
     return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows]]

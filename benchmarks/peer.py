@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from convnet.graph.layer_graph import LayerGraph, Node
+from convnet.ops.conv import ConvGeometry
+from convnet.ops.local import LocalGeometry
 
 
 class MapNorm(nn.Module):
@@ -22,6 +24,23 @@ class MapNorm(nn.Module):
         """Of x (case, channel, y, x)."""
         mean = functional.avg_pool2d(x * x, self.size, 1, self.size // 2)  # divides by the whole window
         return x * (self.divisor + self.alpha * self.size**2 * mean) ** -self.power
+
+
+class Local(nn.Module):
+    """Filters of their own for every window, by unfold and einsum."""
+
+    def __init__(self, g: LocalGeometry) -> None:
+        super().__init__()
+        self.unfold = nn.Unfold(g.filter_size, padding=g.padding, stride=g.stride)
+        self.groups, self.bias = g.groups, nn.Parameter(torch.zeros(g.filters, g.modules_y, g.modules_x))
+        weight = torch.empty(g.modules, g.groups * g.rows, g.filters // g.groups)
+        self.weight = nn.Parameter(nn.init.uniform_(weight, -(g.rows**-0.5), g.rows**-0.5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Of x (case, channel, y, x)."""
+        windows, weight = (torch.unflatten(each, 1, (self.groups, -1)) for each in (self.unfold(x), self.weight))
+        y = torch.einsum("ngkm,mgkf->ngfm", windows, weight)
+        return y.reshape(-1, *self.bias.shape) + self.bias
 
 
 class Eltwise(nn.Module):
@@ -56,8 +75,8 @@ def peer_of(graph: LayerGraph) -> nn.Sequential:
 
 def _module(node: Node) -> nn.Module:
     layer: Any = node.layer
-    make = {"conv": _conv, "pool": _pool, "fc": _fc, "neuron": _neuron, "rnorm": _rnorm, "cmrnorm": _cmrnorm,
-            "dropout": _dropout, "dropout2": _dropout}.get(layer.type)  # fmt: skip
+    make = {"conv": _conv, "local": _local, "pool": _pool, "fc": _fc, "neuron": _neuron, "rnorm": _rnorm,
+            "cmrnorm": _cmrnorm, "dropout": _dropout, "dropout2": _dropout}.get(layer.type)  # fmt: skip
     if make is None:
         raise ValueError(f"layer '{node.name}': type {layer.type} has no counterpart in the peer")
     return make(layer)
@@ -66,9 +85,23 @@ def _module(node: Node) -> nn.Module:
 def _conv(layer: Any) -> nn.Module:
     g = layer.geometries[0]
     conv = nn.Conv2d(g.maps.channels, g.filters, g.filter_size, g.stride, g.padding, groups=g.groups)
-    overhang = (g.modules_y - 1) * g.stride + g.filter_size - 2 * g.padding - g.maps.y
-    # Where the last window hangs over the edge, as in alexnet's first layer, zeros are added there.
-    return nn.Sequential(nn.ZeroPad2d((0, overhang, 0, overhang)), conv) if overhang > 0 else conv
+    return _behind_overhang(g, conv)
+
+
+def _local(layer: Any) -> nn.Module:
+    g = layer.geometries[0]
+    return _behind_overhang(g, Local(g))
+
+
+def _behind_overhang(g: ConvGeometry, windows: nn.Module) -> nn.Module:
+    """Where the last window hangs over the edge, as in alexnet's first layer, zeros are added there."""
+    y, x = (
+        (modules - 1) * g.stride + g.filter_size - 2 * g.padding - side
+        for modules, side in ((g.modules_y, g.maps.y), (g.modules_x, g.maps.x))
+    )
+    if min(y, x) < 0:
+        raise ValueError("fewer windows than fit (modulesX) have no counterpart in the peer")
+    return nn.Sequential(nn.ZeroPad2d((0, x, 0, y)), windows) if max(y, x) else windows
 
 
 def _pool(layer: Any) -> nn.Module:
