@@ -1,4 +1,4 @@
-"""How far results of convolutions may be off, by counting roundings; nothing here is tuned."""
+"""What tests of convolutions share: arrays, and how far results may be off, by counting roundings; nothing is tuned."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from convnet.backends.cpu.device import CpuDevice
 from convnet.ops.conv import ConvGeometry
 
 from .conftest import Run
@@ -18,6 +19,21 @@ _TF32 = 2.0**-11
 CUBLAS_TF32 = 2.0**-10
 
 Reference = Callable[..., np.ndarray]
+
+
+def device(threads: int = 2) -> CpuDevice:
+    """A device whose workspace holds NaN, as another operation might leave it."""
+    dev = CpuDevice(threads=threads)
+    dev.workspace.reserve((1 << 19,), np.float64)()[:] = np.nan
+    return dev
+
+
+def arrays(g: ConvGeometry, dtype: Any = "float64", n: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, w, y of normal numbers."""
+    rng = np.random.default_rng(n)
+    shapes = ((n, g.maps.y, g.maps.x, g.maps.channels), (g.rows, g.filters), (n, g.modules_y, g.modules_x, g.filters))
+    x, w, y = (rng.normal(size=shape).astype(dtype) for shape in shapes)
+    return x, w, y
 
 
 class Expected:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pytest
 
-from convnet.backends.cpu.device import CpuDevice
 from convnet.ops.conv import ConvGeometry, cpu, modules
 from convnet.ops.neuron import NeuronFunction
 from convnet.shape import Maps
 
 from . import reference_conv
 from .conftest import Run
-from .conv_checks import Expected, check
+from .conv_checks import Expected, arrays, check, device
 
 # maps (channels, y, x), filters, filter size, padding, stride, groups, modules y, modules x.
 GEOMETRIES = {
@@ -37,21 +35,6 @@ TANH = NeuronFunction("tanh", 1.3, 0.4)  # steeper than 0.52 nowhere
 @pytest.fixture(params=GEOMETRIES)
 def geometry(request: pytest.FixtureRequest) -> ConvGeometry:
     return GEOMETRIES[request.param]
-
-
-def device(threads: int = 2) -> CpuDevice:
-    """A device whose workspace holds NaN, as another operation might leave it."""
-    dev = CpuDevice(threads=threads)
-    dev.workspace.reserve((1 << 19,), np.float64)()[:] = np.nan
-    return dev
-
-
-def arrays(g: ConvGeometry, dtype: Any = "float64", n: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, w, y of normal numbers."""
-    rng = np.random.default_rng(n)
-    shapes = ((n, g.maps.y, g.maps.x, g.maps.channels), (g.rows, g.filters), (n, g.modules_y, g.modules_x, g.filters))
-    x, w, y = (rng.normal(size=shape).astype(dtype) for shape in shapes)
-    return x, w, y
 
 
 def test_numbers_worked_out_by_hand(run_products: Run) -> None:

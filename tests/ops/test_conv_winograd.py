@@ -17,6 +17,7 @@ from convnet.ops.neuron import NeuronFunction
 from convnet.shape import Maps
 
 from . import reference_conv
+from .conv_checks import arrays, device
 
 # maps (channels, y, x), filters, filter size, padding, stride, groups, modules y, modules x.
 GEOMETRIES = {
@@ -40,21 +41,6 @@ BOUND = {"fprop": 1e-5, "bprop_acts": 2e-5, "bprop_weights": 3e-5}
 @pytest.fixture(params=GEOMETRIES)
 def geometry(request: pytest.FixtureRequest) -> ConvGeometry:
     return GEOMETRIES[request.param]
-
-
-def device(threads: int = 2) -> CpuDevice:
-    """A device whose workspace holds NaN, as another operation might leave it."""
-    dev = CpuDevice(threads=threads)
-    dev.workspace.reserve((1 << 19,), np.float64)()[:] = np.nan
-    return dev
-
-
-def arrays(g: ConvGeometry, dtype: Any = "float64", n: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, w, dy of normal numbers."""
-    rng = np.random.default_rng(n)
-    shapes = ((n, g.maps.y, g.maps.x, g.maps.channels), (g.rows, g.filters), (n, g.modules_y, g.modules_x, g.filters))
-    x, w, dy = (rng.normal(size=shape).astype(dtype) for shape in shapes)
-    return x, w, dy
 
 
 @pytest.mark.parametrize(("m", "r"), [(2, 3), (3, 3), (4, 3), (3, 4), (4, 5), (5, 4), (1, 5), (6, 3)])
