@@ -10,7 +10,6 @@ import numpy as np
 
 from convnet.backends.cpu.choice import choose
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
-from convnet.backends.cpu.jit import kernel
 from convnet.ops.conv import (
     ConvGeometry,
     check_shapes,
@@ -20,12 +19,11 @@ from convnet.ops.conv import (
     cpu_winograd,
     cpu_winograd_weights,
 )
-from convnet.ops.conv.cpu_windows import add
 from convnet.ops.conv.order import weights_from_memory, weights_to_memory
 from convnet.ops.neuron import NeuronFunction
 
 __all__ = [
-    "add_bias", "bprop_acts", "bprop_weights", "fprop", "weights_from_memory", "weights_to_memory",
+    "bprop_acts", "bprop_weights", "fprop", "weights_from_memory", "weights_to_memory",
 ]  # fmt: skip
 
 
@@ -93,11 +91,3 @@ def _timed_shape(shape: tuple[int, ...], geometry: ConvGeometry) -> tuple[int, .
     """
     cases = _TIMED_WORK // (geometry.modules * geometry.filters * geometry.rows)
     return (max(_FEWEST_CASES, min(_MOST_CASES, cases)), *shape[1:]) if len(shape) > 2 else shape
-
-
-@kernel
-def add_bias(bias: Array, y: Array, first: int, count: int, filters: int) -> None:
-    """Add the bias, if there is one, to `count` positions; it repeats after its own length."""
-    for position in range(first, first + count if bias.size else first):
-        at = position * filters
-        add(y, at, bias, at % bias.size, filters)

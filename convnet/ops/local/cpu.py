@@ -7,16 +7,16 @@ import numpy as np
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
 from convnet.ops.conv import check_shapes
-from convnet.ops.conv.cpu import add_bias
-from convnet.ops.conv.cpu_products import (
+from convnet.ops.conv.cpu_windows import Windows, add, windows
+from convnet.ops.local import LocalGeometry
+from convnet.ops.local.cpu_products import (
     BLOCK,
     gradients_by_filters,
     transpose,
     windows_by_filters,
     windows_by_gradients,
 )
-from convnet.ops.conv.cpu_windows import Windows, gather, room, scatter, windows
-from convnet.ops.local import LocalGeometry
+from convnet.ops.local.cpu_windows import gather, room, scatter, window_step
 from convnet.ops.local.order import weights_from_memory, weights_to_memory
 from convnet.ops.neuron import IDENT, NeuronFunction
 from convnet.ops.neuron.cpu import apply
@@ -82,7 +82,7 @@ def _fprop(
     accumulate: bool, code: int, fa: float, fb: float, patches: Array,
 ) -> None:  # fmt: skip
     """Modules start..stop."""
-    modules, rows, step, width = g.modules_y * g.modules_x, g.rows, g.step, filters // groups
+    modules, rows, step, width = g.modules_y * g.modules_x, g.rows, window_step(g.rows), filters // groups
     for module in range(start, stop):
         for case in range(0, cases, BLOCK):
             count = min(BLOCK, cases - case)
@@ -94,7 +94,8 @@ def _fprop(
                     accumulate, y[first * filters + group * width :], modules * filters,
                 )  # fmt: skip
             for position in range(first, first + count * modules, modules):
-                add_bias(bias, y, position, 1, filters)
+                if bias.size > 0:
+                    add(y, position * filters, bias, position * filters % bias.size, filters)
                 apply(code, fa, fb, y, position * filters, (position + 1) * filters)
 
 
@@ -104,7 +105,7 @@ def _bprop_acts(
     item: int, accumulate: bool, patches: Array,
 ) -> None:  # fmt: skip
     """Items start..stop of `item` cases each; w is transposed, module by module."""
-    modules, rows, step, width = g.modules_y * g.modules_x, g.rows, g.step, filters // groups
+    modules, rows, step, width = g.modules_y * g.modules_x, g.rows, window_step(g.rows), filters // groups
     features = g.height * g.width * g.channels
     for case in range(start * item, min(cases, stop * item), item):
         count = min(item, cases - case)
@@ -126,7 +127,7 @@ def _bprop_weights(
     accumulate: bool, patches: Array,
 ) -> None:  # fmt: skip
     """Modules start..stop."""
-    modules, rows, step, width = g.modules_y * g.modules_x, g.rows, g.step, filters // groups
+    modules, rows, step, width = g.modules_y * g.modules_x, g.rows, window_step(g.rows), filters // groups
     for module in range(start, stop):
         for case in range(0, cases, BLOCK):
             count = min(BLOCK, cases - case)
