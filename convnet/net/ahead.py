@@ -11,6 +11,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,13 +32,19 @@ def compile_ahead(graph: LayerGraph, devices: Sequence[Device]) -> subprocess.Po
         [sys.executable, "-c", f"from {__name__} import compile_given; compile_given()"], stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    threading.Thread(target=_tell, args=(process, pickle.dumps(graph)), name="ahead", daemon=True).start()
+    return process
+
+
+def _tell(process: subprocess.Popen[bytes], net: bytes) -> None:
+    """Give the process its net; and wait for its end, for the system keeps what nobody has waited for."""
     assert process.stdin is not None
     try:
         with process.stdin as pipe:
-            pickle.dump(graph, pipe)
-    except OSError:  # it has ended
-        return None
-    return process
+            pipe.write(net)
+    except OSError:  # it has ended already
+        pass
+    process.wait()
 
 
 def compile_given() -> None:

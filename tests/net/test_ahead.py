@@ -64,7 +64,7 @@ def test_a_process_that_fails_harms_nothing(monkeypatch: pytest.MonkeyPatch, tmp
         backend = "cpu"
 
     monkeypatch.setattr(ahead, "_marks", lambda _graph: [tmp_path / str(i) for i in range(9)])
-    monkeypatch.setattr(ahead.pickle, "dump", lambda _graph, pipe: pipe.write(b"no pickle"))
+    monkeypatch.setattr(ahead.pickle, "dumps", lambda _graph: b"no pickle")
     process = ahead.compile_ahead(Graph(), [Device()])  # type: ignore[arg-type, list-item]
     assert process is not None
     assert process.wait() != 0
