@@ -31,8 +31,16 @@ def _writable(place: Path) -> bool:
     return os.access(place, os.W_OK | os.X_OK)
 
 
+_PREFIX = "convnet-kernels-"
+
+
+def is_temporary(folder: Path) -> bool:
+    """Whether a folder that `user_folder` gave goes away with the process."""
+    return folder.name.startswith(_PREFIX)
+
+
 def _temporary() -> Path:
-    place = Path(tempfile.mkdtemp(prefix="convnet-kernels-"))
+    place = Path(tempfile.mkdtemp(prefix=_PREFIX))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     return place
 

@@ -1,6 +1,6 @@
 """Compiling CPU kernels ahead: on a new machine, by a second process while the first one begins a net.
 
-numba compiles one function at a time in a process. Before a net is begun that has types of layers which never ran on
+numba compiles one function at a time in a process. Before a net is trained that has types of layers which never ran on
 this machine, another process makes the steps of its training once, with a single case and from the last to the first,
 and what it compiles lies on disk when the first process comes to it. Nothing depends on it: if the process fails, the
 first one compiles all by itself.
@@ -16,23 +16,35 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convnet.backends import Device, DeviceOptions, open_devices
+from convnet.backends.cache import is_temporary
 from convnet.graph.layer_graph import LayerGraph
 from convnet.net.convnet import ConvNet
 from convnet.plan.bind import Launch
 from convnet.plan.step import Step
 
 _FEW = 3  # types that the first process compiles as fast by itself
+_LARGE = 1 << 27  # weights, of which the process would take up memory that is wanted elsewhere
 
 
 def compile_ahead(graph: LayerGraph, devices: Sequence[Device]) -> subprocess.Popen[bytes] | None:
     """Start the process if there is enough to compile for the CPU; it takes the net through its standard input."""
-    if devices[0].backend != "cpu" or sum(not mark.exists() for mark in _marks(graph)) <= _FEW:
+    if devices[0].backend != "cpu" or sum(parameter.matrix.size for parameter in graph.parameters) > _LARGE:
         return None
-    process = subprocess.Popen(  # noqa: S603 - this very program
-        [sys.executable, "-c", f"from {__name__} import compile_given; compile_given()"], stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    threading.Thread(target=_tell, args=(process, pickle.dumps(graph)), name="ahead", daemon=True).start()
+    marks = [mark for mark in _marks(graph) if not mark.exists()]
+    if len(marks) <= _FEW or is_temporary(marks[0].parent):
+        return None
+    try:
+        net = pickle.dumps(graph)
+        process = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-c", f"from {__name__} import compile_given; compile_given()"], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    # A net of hundreds of layers, or with something of a user's that cannot be passed on; no more processes.
+    except (RecursionError, pickle.PicklingError, AttributeError, TypeError, OSError):
+        return None
+    for mark in marks:  # now, lest a process that fails is started again and again
+        mark.touch()
+    threading.Thread(target=_tell, args=(process, net), name="ahead", daemon=True).start()
     return process
 
 
@@ -58,8 +70,6 @@ def compile_given() -> None:
         launch()
     for device in devices:
         device.finish()
-    for mark in _marks(graph):
-        mark.touch()
 
 
 def _late(step: tuple[Step, Launch]) -> bool:
@@ -68,7 +78,7 @@ def _late(step: tuple[Step, Launch]) -> bool:
 
 
 def _marks(graph: LayerGraph) -> list[Path]:
-    """Empty files among the compiled kernels, one for each type of layer, that are there when it has run."""
+    """Empty files among the compiled kernels, one for each type of layer, that are there when it was compiled."""
     from convnet.backends.cpu.jit import cache_folder
 
     return [cache_folder() / f"ahead-{kind}" for kind in sorted({node.layer.type for node in graph.nodes})]

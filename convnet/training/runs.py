@@ -27,6 +27,7 @@ from convnet.training.trainer import Trainer
 
 Array = np.ndarray[Any, Any]
 
+
 def new_run(
     layers: str, params: str | None, given: Mapping[str, Any], save_path: Path, device: DeviceOptions
 ) -> Trainer:
@@ -131,6 +132,8 @@ def open_net(session: Session, device: DeviceOptions, *, initial: bool = True) -
     """
     graph, mini, seed = session.graph, session.options["mini"], session.options["seed"]
     devices = open_devices(device, graph.devices)
+    if initial:  # a new run: one that goes on, and tests, find compiled what it ran with
+        compile_ahead(graph, devices)
     return net_on(graph, devices, mini=mini, seed=seed, initial=initial, mean=session.provider.subtracted)
 
 
@@ -144,7 +147,6 @@ def net_on(
         ConvnetError: if it does not fit into their memory.
     """
     check_memory(graph, mini, devices, pixels=mean is not None)
-    compile_ahead(graph, devices)
     try:
         return ConvNet(graph, devices, mini=mini, seed=seed, initial=initial, mean=mean)
     except DeviceMemoryError as error:

@@ -94,3 +94,38 @@ def test_nothing_given_is_kept() -> None:
     del thing, parts
     gc.collect()
     assert seen() is None
+
+
+def test_errors_of_all_parts_are_forgotten_together(looks: str) -> None:
+    three, done = Team(3, "team"), []
+    with pytest.raises(ZeroDivisionError):
+        three.run([(divmod, (1, 0))] * 3)
+    three.run([(done.append, (1,))] * 3)
+    assert done == [1, 1, 1]
+
+
+def test_work_given_after_an_interruption_is_done(looks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    two, done = Team(2, "team"), []
+
+    def interrupted(_helper: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(team._Helper, "wait", interrupted)
+        patch.setattr(team._Helper, "give", lambda helper, part: (setattr(helper, "part", part), helper._call()))
+        with pytest.raises(KeyboardInterrupt):
+            two.run([(int, ()), (time.sleep, (0.05,))])
+    two.run([(done.append, (0,)), (done.append, (1,))])
+    assert sorted(done) == [0, 1]
+
+
+def test_a_system_that_forbids_to_choose_cores(looks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(team.os, "sched_setaffinity", forbidden, raising=False)
+    two, done = Team(2, "team"), []
+    for _ in range(3):
+        time.sleep(0.02)
+        two.run([(done.append, (0,)), (done.append, (1,))])
+    assert sorted(done) == [0, 0, 0, 1, 1, 1]

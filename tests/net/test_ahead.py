@@ -57,6 +57,7 @@ def test_a_process_that_fails_harms_nothing(monkeypatch: pytest.MonkeyPatch, tmp
         """Nothing that a net could be made of."""
 
         nodes = ()
+        parameters = ()
 
     class Device:
         """One whose kernels are compiled."""
@@ -68,6 +69,29 @@ def test_a_process_that_fails_harms_nothing(monkeypatch: pytest.MonkeyPatch, tmp
     process = ahead.compile_ahead(Graph(), [Device()])  # type: ignore[arg-type, list-item]
     assert process is not None
     assert process.wait() != 0
+    assert ahead.compile_ahead(Graph(), [Device()]) is None, "it is not tried again"  # type: ignore[arg-type, list-item]
+
+
+class Chain:
+    """A graph of more nodes than pickle follows."""
+
+    nodes = ()
+    parameters = ()
+    next: object = None
+
+
+def test_a_net_too_deep_to_be_passed_on_is_compiled_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Device:
+        """One whose kernels are compiled."""
+
+        backend = "cpu"
+
+    chain: object = None
+    for _ in range(20000):
+        link = Chain()
+        link.next, chain = chain, link
+    monkeypatch.setattr(ahead, "_marks", lambda _graph: [tmp_path / str(i) for i in range(9)])
+    assert ahead.compile_ahead(chain, [Device()]) is None  # type: ignore[arg-type, list-item]
     assert not list(tmp_path.iterdir())
 
 

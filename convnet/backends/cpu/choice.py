@@ -24,7 +24,7 @@ Prepare = Callable[..., Launch]  # takes a device and the arrays by name
 CHOICES = Choices()
 
 _REPEATS = 5
-_CLEAR = 0.8  # of the time of the second: nothing more is timed
+_FEWEST, _CLEAR = 2, 0.8  # repeats after which nothing more is timed if the first takes so much of the second's time
 _MARGIN = 0.95  # what another way must be better by, so that chance decides less
 
 
@@ -48,11 +48,20 @@ def choose(
 def _time_all(
     ways: Mapping[str, Prepare], shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]
 ) -> dict[str, float]:
-    """The milliseconds of the shortest of some launches of each way, taken in turn, on arrays of ones."""
+    """The milliseconds of the shortest of some launches of each way, taken in turn, on arrays of ones.
+
+    Nothing where there is no memory for it.
+    """
     dev = CpuDevice(threads=1)
-    arrays = {name: np.ones(shape, dtype) for name, shape in shapes.items()}
-    launches = {name: prepare(dev, **arrays) for name, prepare in ways.items()}
-    times = dict.fromkeys(ways, math.inf)
+    try:
+        arrays = {name: np.ones(shape, dtype) for name, shape in shapes.items()}
+        return _times({name: prepare(dev, **arrays) for name, prepare in ways.items()})
+    except MemoryError:
+        return {}
+
+
+def _times(launches: Mapping[str, Launch]) -> dict[str, float]:
+    times = dict.fromkeys(launches, math.inf)
     for repeat in range(_REPEATS + 1):
         for name, launch in launches.items():
             began = time.perf_counter()
@@ -60,6 +69,6 @@ def _time_all(
             if repeat:  # the first one compiles
                 times[name] = min(times[name], 1000 * (time.perf_counter() - began))
         first, *others = sorted(times.values())
-        if first < _CLEAR * min(others):
+        if repeat >= _FEWEST and first < _CLEAR * min(others):
             break
     return times

@@ -49,8 +49,13 @@ def inlined(function: Function) -> Function:
     return cast(Function, numba.njit(nogil=True, inline="always", **_OPTIONS)(function))
 
 
-def callback(signature: Any, function: Callable[..., object]) -> Any:
-    """Compile `function` at once, to be called by its `address`; the result is kept on disk."""
+def callback(signature: Any, function: Callable[..., object], name: str) -> Any:
+    """Compile `function` at once, to be called by its `address`; the result is kept on disk.
+
+    name: its own among functions that are made at one place. numba keeps those of one name in one index, in which two
+    processes that compile at the same time may take each other's place.
+    """
+    function.__name__ = function.__qualname__ = name
     with _kept():
         return numba.cfunc(signature, nopython=True, cache=True)(function)
 

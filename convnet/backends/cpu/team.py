@@ -6,6 +6,7 @@ threads look again and again whether there is work, without the GIL, before they
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import threading
@@ -44,28 +45,30 @@ class Team:
         self._helpers = [_Helper() for _ in range(threads - 1)]
         for helper in self._helpers:
             threading.Thread(target=_work, args=(helper,), name=name, daemon=True).start()
-            weakref.finalize(self, helper.give, None)
+            weakref.finalize(self, helper.end)
 
     def run(self, parts: Sequence[Part]) -> None:
         """Do all parts, at most as many as there are threads, and return when they are done; raises what they raise."""
         first, *others = parts
         helpers = self._helpers[: len(others)]
-        for helper, part in zip(helpers, others, strict=True):
-            helper.give(part)
         try:
+            for helper, part in zip(helpers, others, strict=True):
+                helper.give(part)
             first[0](*first[1])
         finally:
             for helper in helpers:
                 helper.wait()
-        for helper in helpers:
-            helper.raise_error()
+            errors = [error for helper in helpers if (error := helper.taken_error()) is not None]
+        if errors:
+            raise errors[0]
 
 
 class _Helper:
-    """What a thread and those who give it work know of each other. Work is given when the last one is done."""
+    """What a thread and those who give it work know of each other."""
 
     def __init__(self) -> None:
-        self.caller = -1  # the core of the thread that woke it
+        self.cores: set[int] = set()  # that it may run on
+        self.ended = False
         self.part: Part | None = None
         self.error: BaseException | None = None
         self.counters = np.zeros(32, np.int64)
@@ -73,12 +76,21 @@ class _Helper:
         self.given_at, self.done_at = (self.counters[place:].ctypes.data for place in (_GIVEN, _DONE))
         self.awake, self.finished = threading.Event(), threading.Event()
 
-    def give(self, part: Part | None) -> None:
-        """Do this; None: end."""
+    def give(self, part: Part) -> None:
+        """Do this, after what was given before."""
+        self.wait()  # for what an interrupted caller did not wait for
         self.part = part
+        self._call()
+
+    def end(self) -> None:
+        """Do nothing any more."""
+        self.ended = True
+        self._call()
+
+    def _call(self) -> None:
         self.counters[_GIVEN] += 1
         if not self.awake.is_set():
-            self.caller = _core()
+            self.cores = _others()
             self.awake.set()
 
     def wait(self) -> None:
@@ -89,11 +101,10 @@ class _Helper:
             if self.counters[_DONE] < given:
                 self.finished.wait()
 
-    def raise_error(self) -> None:
-        """Raise what the last work raised."""
+    def taken_error(self) -> BaseException | None:
+        """What the last work raised, once."""
         error, self.error = self.error, None
-        if error is not None:
-            raise error
+        return error
 
 
 def _work(helper: _Helper) -> None:
@@ -106,36 +117,37 @@ def _work(helper: _Helper) -> None:
             helper.awake.clear()
             if helper.counters[_GIVEN] == done:
                 helper.awake.wait()
-                _keep_off(helper.caller)
+                _stay_on(helper.cores)
             there = _reaches(helper.given_at, done + 1, _LOOKS_FOR_WORK)
-        if helper.part is None:
+        if helper.ended:
             return
         _do(helper)
         done += 1
         there = _report(helper.done_at, helper.given_at, done, _LOOKS_FOR_WORK)
 
 
-def _core() -> int:
-    """The core that this thread runs on; -1 where the system does not tell."""
-    return int(_LIBRARY.sched_getcpu()) if _TELLS_CORES else -1
-
-
-def _keep_off(caller: int) -> None:
-    """Keep this thread off the core of the one that woke it, if there are others.
+def _others() -> set[int]:
+    """The cores that this thread may run on but the one that it is on; nothing where there is no other.
 
     Threads that hand the GIL to each other are put on one core, and it takes the system many milliseconds to find that
     both are busy while another core idles: steps after a pause took three times as long.
     """
-    if _TELLS_CORES:
-        os.sched_setaffinity(0, os.sched_getaffinity(os.getpid()) - {caller} or {caller})
+    return os.sched_getaffinity(0) - {_LIBRARY.sched_getcpu()} if _TELLS_CORES else set()
+
+
+def _stay_on(cores: set[int]) -> None:
+    """Keep this thread on these cores, if there are any and the system lets it."""
+    if cores:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, cores)
 
 
 def _do(helper: _Helper) -> None:
     """What was given; nothing of it is kept, lest its arrays live on."""
-    assert helper.part is not None
-    (function, arguments), helper.part = helper.part, None
+    part, helper.part = helper.part, None
     try:
-        function(*arguments)
+        if part is not None:
+            part[0](*part[1])
     except BaseException as error:  # noqa: BLE001 - it is raised where the work is waited for
         helper.error = error
 

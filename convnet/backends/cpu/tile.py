@@ -133,7 +133,7 @@ def tile_of(dtype: np.dtype[Any]) -> int:
     def tile(arguments: int) -> None:
         _tile(itemsize, arguments)
 
-    return int(callback(types.void(types.intp), tile).address)
+    return int(callback(types.void(types.intp), tile, f"tile_{itemsize}").address)
 
 
 _call = call_with(len(ARGUMENTS))

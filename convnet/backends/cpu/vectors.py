@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import llvmlite.binding
 import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 INT = ir.IntType(64)
@@ -25,10 +25,14 @@ _INT32 = ir.IntType(32)
 
 @dataclass(frozen=True)
 class Unit:
-    """The vector unit that kernels are compiled for. size: bytes of a register; registers: how many there are."""
+    """The vector unit that kernels are compiled for.
+
+    size: bytes of a register. registers: how many there are. fused: whether it multiplies and adds at once.
+    """
 
     size: int
     registers: int
+    fused: bool
 
     def lanes(self, itemsize: int) -> int:
         """Numbers of so many bytes in a vector."""
@@ -39,19 +43,21 @@ class Unit:
 def unit() -> Unit:
     """That of the processor, or of what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES make of it."""
     features = _features()
+    arm = "neon" in features
+    fused = arm or "fma" in features
     if "avx512f" in features:
-        return Unit(64, 32)
+        return Unit(64, 32, fused)
     if "avx2" in features:
-        return Unit(32, 16)
-    return Unit(16, 32 if "neon" in features else 16)
+        return Unit(32, 16, fused)
+    return Unit(16, 32 if arm else 16, fused)
 
 
 def _features() -> set[str]:
-    if numba.config.CPU_FEATURES is not None:
-        return {name[1:] for name in numba.config.CPU_FEATURES.split(",") if name.startswith("+")}
-    if numba.config.CPU_NAME is not None:
-        return set()  # whatever that processor has, it has the shortest vectors
-    return {name for name, there in llvmlite.binding.get_host_cpu_features().items() if there}
+    """What numba compiles for; of a processor that is only named, that it has the shortest vectors."""
+    features = numba.config.CPU_FEATURES
+    if features is None:
+        features = "" if numba.config.CPU_NAME is not None else get_host_cpu_features()
+    return {name[1:] for name in features.split(",") if name.startswith("+")}
 
 
 class Vectors:
@@ -111,7 +117,9 @@ class Vectors:
         return ir.Constant(self.type, [self.number(value)] * self.lanes)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """a * b + c, rounded once."""
+        """a * b + c, rounded once where the processor can do that."""
+        if not unit().fused:
+            return self.builder.fadd(self.builder.fmul(a, b), c)
         return self.builder.call(self._function(f"fma.{self._name}", self.type, [self.type] * 3), [a, b, c])
 
     def rectified(self, value: Any) -> Any:

@@ -28,7 +28,7 @@ class Bands(NamedTuple):
 
 
 def bands(cases: int, rows: int, read: Callable[[int], int], pixel: int, *, wide: bool, left: int, width: int) -> Bands:
-    """Enough bands for all threads, each of which reads no more than stays in the cache.
+    """Enough bands for all threads, each of which, if its rows are widened, reads no more than stays in the cache.
 
     rows: that an image's items make. read: how many rows it takes to make so many. pixel: its bytes.
     """

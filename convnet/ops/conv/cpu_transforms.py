@@ -121,7 +121,7 @@ def transform_of(kind: str, m: int, r: int, dtype: np.dtype[Any]) -> int:
     def apply(arguments: int) -> None:
         _transform(itemsize, kind, m, r, arguments)
 
-    return int(callback(types.void(types.intp), apply).address)
+    return int(callback(types.void(types.intp), apply, f"{kind}_{m}_{r}_{itemsize}").address)
 
 
 transform = call_with(len(ARGUMENTS))
