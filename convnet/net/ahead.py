@@ -35,15 +35,15 @@ def compile_ahead(graph: LayerGraph, devices: Sequence[Device]) -> subprocess.Po
         return None
     try:
         net = pickle.dumps(graph)
+        for mark in marks:  # first, lest a process that fails is started again and again
+            mark.touch()
         process = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-c", f"from {__name__} import compile_given; compile_given()"], stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-    # A net of hundreds of layers, or with something of a user's that cannot be passed on; no more processes.
+    # A net of hundreds of layers, or with something of a user's that cannot be passed on; no folder, no more processes.
     except (RecursionError, pickle.PicklingError, AttributeError, TypeError, OSError):
         return None
-    for mark in marks:  # now, lest a process that fails is started again and again
-        mark.touch()
     threading.Thread(target=_tell, args=(process, net), name="ahead", daemon=True).start()
     return process
 

@@ -95,6 +95,16 @@ def test_a_net_too_deep_to_be_passed_on_is_compiled_here(monkeypatch: pytest.Mon
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_not_there_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Device:
+        """One whose kernels are compiled."""
+
+        backend = "cpu"
+
+    monkeypatch.setattr(ahead, "_marks", lambda _graph: [tmp_path / "gone" / str(i) for i in range(9)])
+    assert ahead.compile_ahead(Chain(), [Device()]) is None  # type: ignore[arg-type, list-item]
+
+
 def test_gpus_have_their_own_way() -> None:
     class Device:
         """One whose kernels nvcc compiles."""
