@@ -61,6 +61,7 @@ def _time_all(
 
 
 def _times(launches: Mapping[str, Launch]) -> dict[str, float]:
+    """As `_time_all`, of launches that are prepared."""
     times = dict.fromkeys(launches, math.inf)
     for repeat in range(_REPEATS + 1):
         for name, launch in launches.items():

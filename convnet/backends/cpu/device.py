@@ -16,11 +16,10 @@ from convnet.backends.cpu import blas
 from convnet.backends.cpu.memory import Array, Scratch, SharedMemory, aligned_bytes, array_at
 from convnet.backends.cpu.team import Team
 from convnet.backends.cpu.worker import Worker
+from convnet.backends.launches import Launch
 from convnet.tensor import NumberTypes
 
-__all__ = ["Array", "CpuDevice", "Launch", "Scratch", "available_cores", "in_order"]
-
-Launch = Callable[[], None]
+__all__ = ["Array", "CpuDevice", "Launch", "Scratch", "available_cores"]
 
 # Bytes between the scratch of two parts; they are never touched. BLAS and the processor read ahead of what they compute
 # with, and one core then takes from another the lines that this writes. Measured on two threads: nearer than 4 KiB,
@@ -32,16 +31,6 @@ def available_cores() -> int:
     """The number of processor cores that this process may run on."""
     # Only Linux tells which cores a process is confined to.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def in_order(*launches: Launch) -> Launch:
-    """One launch that makes these, one after the other."""
-
-    def launch() -> None:
-        for each in launches:
-            each()
-
-    return launch
 
 
 class Copies:
@@ -152,6 +141,8 @@ class CpuDevice:
             for part, own in enumerate(self._with_scratch(parts, arguments))
         ]
         team, late = self._team, [position for position, argument in enumerate(calls[0]) if callable(argument)]
+        if not late:
+            return partial(team.run, [(kernel, call) for call in calls])
 
         def launch() -> None:
             team.run([(kernel, _with_late_values(call, late)) for call in calls])

@@ -10,12 +10,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.core.datamodel import models, register_default
 from numba.extending import intrinsic
 
 from convnet.backends.cpu.jit import inlined
-from convnet.backends.cpu.vectors import INT, Vectors, unit
+from convnet.backends.cpu.vectors import VECTOR_SIZE, Vectors, element_address, unit
 
 
 class VectorType(types.Type):  # type: ignore[misc]
@@ -70,8 +69,7 @@ def store(_typing_context: Any, array: Any, at: Any, count: Any, value: Any) -> 
 
 def _place(context: Any, builder: Any, signature: Any, values: Any) -> tuple[Vectors, Any]:
     vector = Vectors(builder, signature.args[0].dtype.bitwidth // 8)
-    data = cgutils.create_struct_proxy(signature.args[0])(context, builder, values[0]).data
-    return vector, vector.at(builder.ptrtoint(data, INT), values[1])
+    return vector, element_address(context, builder, signature.args[0], *values[:2])
 
 
 @intrinsic
@@ -115,7 +113,4 @@ def where_equal(_typing_context: Any, a: Any, b: Any, then: Any, otherwise: Any)
 @inlined
 def lanes_of(itemsize: int) -> int:
     """Numbers of so many bytes in a vector."""
-    return _SIZE // itemsize
-
-
-_SIZE = unit().size
+    return VECTOR_SIZE // itemsize

@@ -24,7 +24,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from convnet.backends.cpu.jit import callback, inlined
-from convnet.backends.cpu.vectors import INT, Vectors, call_with, given_at, unit
+from convnet.backends.cpu.vectors import INT, VECTOR_SIZE, Vectors, call_with, given_at, unit
 
 VECTORS = 2  # of columns in a tile, at most
 
@@ -39,7 +39,6 @@ ARGUMENTS = (
 
 # Rows of a tile: as many as leave registers for a row of b and a number of a.
 MOST_ROWS = (unit().registers - VECTORS - 1) // VECTORS
-VECTOR_SIZE = unit().size  # bytes
 
 
 class _Tile:

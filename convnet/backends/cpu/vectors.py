@@ -60,6 +60,9 @@ def _features() -> set[str]:
     return {name[1:] for name in features.split(",") if name.startswith("+")}
 
 
+VECTOR_SIZE = unit().size  # bytes
+
+
 class Vectors:
     """Writes instructions on vectors of one type of number, 4 or 8 bytes each."""
 
@@ -140,13 +143,18 @@ class Vectors:
         return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments), f"llvm.{name}")
 
 
+def element_address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    """The address of array[index]; `kind`: the array's type, one-dimensional and contiguous."""
+    data = cgutils.create_struct_proxy(kind)(context, builder, array).data
+    return builder.ptrtoint(builder.gep(data, [index]), INT)
+
+
 @intrinsic
 def address(_typing_context: Any, array: Any, index: Any) -> Any:
     """The address of array[index], for use inside kernels; `array` is one-dimensional and contiguous."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
-        return builder.ptrtoint(builder.gep(data, [arguments[1]]), INT)
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return element_address(context, builder, signature.args[0], *values)
 
     return types.intp(array, types.intp), generate
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import inlined, kernel
+from convnet.backends.launches import in_turn
 
 COLUMNS = 1024  # a fixed block of columns, summed by one thread
 
@@ -22,13 +23,7 @@ def bprop(dev: CpuDevice, dy: Array, db: Array, *, accumulate: bool) -> Launch:
         return sum_rows(dev, dy.reshape(-1), rows, db, accumulate=accumulate)
     partial = dev.workspace.reserve((_PARTS * columns,), dy.dtype)
     parts = dev.parallel(_sum_parts, _PARTS, dy.reshape(-1), rows, columns, partial)
-    total = sum_rows(dev, partial, _PARTS, db, accumulate=accumulate)
-
-    def launch() -> None:
-        parts()
-        total()
-
-    return launch
+    return in_turn([parts, sum_rows(dev, partial, _PARTS, db, accumulate=accumulate)])
 
 
 def sum_rows(dev: CpuDevice, a: Array | Callable[[], Array], rows: int, out: Array, *, accumulate: bool) -> Launch:

@@ -7,7 +7,7 @@ from pathlib import Path
 from convnet.backends.cuda.cublas import Operand
 from convnet.backends.cuda.device import THREADS, CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import span
-from convnet.backends.cuda.launches import in_turn
+from convnet.backends.launches import in_turn
 
 _SOURCE = Path(__file__).with_name("sum_rows.cu")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
+from convnet.backends.launches import in_turn
 from convnet.ops.bnorm import check_shapes, cpu_rows, cpu_sums
 from convnet.ops.neuron import IDENT, NeuronFunction
 
@@ -25,7 +26,7 @@ def fprop_train(
         cpu_sums.finish_moments, cpu_sums.blocks(channels), source, partial, batch, mean, variance, eps, momentum
     )
     apply = _normalize(dev, x, y, scale, shift, batch[0], batch[1], neuron)
-    return _in_turn(sums, finish, apply)
+    return in_turn([sums, finish, apply])
 
 
 def fprop_test(
@@ -36,7 +37,7 @@ def fprop_test(
     _, channels = check_shapes([x, y], [scale, shift, mean, variance], [])
     inverse = dev.workspace.reserve((channels,), x.dtype)
     invert = dev.parallel(cpu_rows.invert, channels, variance, inverse, eps)
-    return _in_turn(invert, _normalize(dev, x, y, scale, shift, mean, inverse, neuron))
+    return in_turn([invert, _normalize(dev, x, y, scale, shift, mean, inverse, neuron)])
 
 
 def bprop_sums(
@@ -52,7 +53,7 @@ def bprop_sums(
         cpu_sums.finish_products, cpu_sums.blocks(channels), partial, batch[1], sums,
         none if dscale is None else dscale, none if dshift is None else dshift, accumulate,
     )  # fmt: skip
-    return _in_turn(parts, finish)
+    return in_turn([parts, finish])
 
 
 def bprop_acts(
@@ -79,11 +80,3 @@ def _normalize(
 
 def _partial(dev: CpuDevice, channels: int) -> Room:
     return dev.workspace.reserve((cpu_sums.PARTS, 2, channels), np.float64)
-
-
-def _in_turn(*launches: Launch) -> Launch:
-    def launch() -> None:
-        for each in launches:
-            each()
-
-    return launch

@@ -8,7 +8,7 @@ import numpy as np
 
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import rows_and_columns, span
-from convnet.backends.cuda.launches import in_turn
+from convnet.backends.launches import in_turn
 from convnet.ops.bias.cuda import parts_of, spans_and_lanes
 from convnet.ops.bnorm import check_shapes
 from convnet.ops.neuron import IDENT, NeuronFunction

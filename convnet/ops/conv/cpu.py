@@ -26,7 +26,6 @@ __all__ = [
     "bprop_acts", "bprop_weights", "fprop", "weights_from_memory", "weights_to_memory",
 ]  # fmt: skip
 
-
 Engine = Callable[..., Launch]
 
 _FEW = 8  # channels or filters of a group below which Winograd's transforms never pay
@@ -72,10 +71,8 @@ def _fastest(
     **options: Any,
 ) -> Engine:  # fmt: skip
     """The engine for a function: the one that takes least for a few cases, or by rule."""
-    dtype, fewest = (
-        next(iter(arrays.values())).dtype,
-        min(geometry.filter_channels, geometry.filters // geometry.groups),
-    )
+    dtype = next(iter(arrays.values())).dtype
+    fewest = min(geometry.filter_channels, geometry.filters // geometry.groups)
     # float64 is there to check gradients with.
     if dev.exact or dtype == np.float64 or fewest < _FEW or not cpu_winograd.usable(geometry):
         return engines["direct"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, in_order
+from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
+from convnet.backends.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cpu_bands import Bands, bands, room
 from convnet.ops.conv.cpu_filters import block_width, pack_filters, packed_size, whole_vectors
+from convnet.ops.conv.cpu_finish import finish
 from convnet.ops.conv.cpu_rows import widen
-from convnet.ops.conv.cpu_windows import Windows, add, windows
+from convnet.ops.conv.cpu_windows import Windows, windows
 from convnet.ops.neuron import IDENT, NeuronFunction
-from convnet.ops.neuron.cpu import apply
 
 _RELU, _IDENT = NeuronFunction("relu").code, IDENT.code
 
@@ -37,7 +38,7 @@ def fprop(
         np.empty(0, y.dtype) if bias is None else bias, y.reshape(-1), g, cut, groups, filters, accumulate, f.code,
         real(f.a), real(f.b), room(cut, g.channels, x.dtype),
     )  # fmt: skip
-    return in_order(packing, products)
+    return in_turn([packing, products])
 
 
 @kernel
@@ -64,11 +65,7 @@ def _fprop(
                 _multiply_row(tile, source - top * row_step * x.itemsize, row_step, w, filters_at, step, g, groups,
                               group, p, columns, (to, filters), before, relu)  # fmt: skip
         at, count = (case * g.modules_y + first) * g.modules_x, (last - first) * g.modules_x
-        if late:
-            for position in range(at, at + count):
-                add(y, position * filters, bias, position * filters % bias.size, filters)
-        if not relu and code != _IDENT:
-            apply(code, fa, fb, y, at * filters, (at + count) * filters)
+        finish(y, at, at + count, filters, bias, late, _IDENT if relu else code, fa, fb)
 
 
 @inlined

@@ -5,10 +5,11 @@ Pixels that are `stride` apart are seen by the same taps: they make a tile.
 
 from __future__ import annotations
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, in_order
+from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
+from convnet.backends.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cpu_bands import Bands, bands, room
 from convnet.ops.conv.cpu_filters import block_width, pack_channels, packed_size, whole_vectors
@@ -31,7 +32,7 @@ def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: ConvGeo
         _bprop_acts, len(dy) * cut.number, tile_of(dx.dtype), dy.reshape(-1), packed, dx.reshape(-1), g, cut, groups,
         filters, accumulate, room(cut, filters, dy.dtype),
     )  # fmt: skip
-    return in_order(packing, gradients)
+    return in_turn([packing, gradients])
 
 
 @kernel

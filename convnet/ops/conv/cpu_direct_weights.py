@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch, in_order
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
+from convnet.backends.launches import in_turn
 from convnet.ops.bias.cpu import sum_rows
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cpu_filters import block_columns, block_width
@@ -50,7 +51,7 @@ def bprop_weights(
     if cut.parts == 1:
         return sums(dw.reshape(-1), accumulate)
     partial = dev.workspace.reserve((cut.parts * dw.size,), dw.dtype)
-    return in_order(sums(partial, False), sum_rows(dev, partial, cut.parts, dw.reshape(-1), accumulate=accumulate))
+    return in_turn([sums(partial, False), sum_rows(dev, partial, cut.parts, dw.reshape(-1), accumulate=accumulate)])
 
 
 def _cut(g: Windows, groups: int, parts: int, itemsize: int) -> Cut:

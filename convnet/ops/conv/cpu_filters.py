@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from convnet.backends.cpu.device import Array
 from convnet.backends.cpu.jit import inlined, kernel
-from convnet.backends.cpu.tile import VECTOR_SIZE, VECTORS
+from convnet.backends.cpu.tile import VECTORS
+from convnet.backends.cpu.vectors import VECTOR_SIZE
 
 
 def block_columns(itemsize: int) -> int:
@@ -12,20 +13,19 @@ def block_columns(itemsize: int) -> int:
     return VECTORS * VECTOR_SIZE // itemsize
 
 
-block_width = inlined(block_columns)
-
-
-@inlined
-def whole_vectors(columns: int, itemsize: int) -> int:
+def filled_up(columns: int, itemsize: int) -> int:
     """So many columns, filled up to whole vectors."""
     lanes = VECTOR_SIZE // itemsize
     return -(-columns // lanes) * lanes
 
 
+# For use inside kernels.
+block_width, whole_vectors = inlined(block_columns), inlined(filled_up)
+
+
 def packed_size(rows: int, columns: int, groups: int, itemsize: int) -> int:
-    """Numbers that `pack` writes."""
-    lanes = VECTOR_SIZE // itemsize
-    return rows * groups * (-(-columns // lanes) * lanes)
+    """Numbers that `pack_filters` and `pack_channels` write."""
+    return rows * groups * filled_up(columns, itemsize)
 
 
 @kernel

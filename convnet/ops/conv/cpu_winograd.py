@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch, in_order
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
+from convnet.backends.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cpu_filters import (
     block_columns,
@@ -24,10 +25,10 @@ from convnet.ops.conv.cpu_filters import (
     packed_size,
     whole_vectors,
 )
+from convnet.ops.conv.cpu_finish import finish
 from convnet.ops.conv.cpu_transforms import transform, transform_of
-from convnet.ops.conv.cpu_windows import add, copy
+from convnet.ops.conv.cpu_windows import copy
 from convnet.ops.neuron import IDENT, NeuronFunction
-from convnet.ops.neuron.cpu import apply
 
 OUTPUTS = 4  # m: F(4, 3) and F(4, 5) save most, and round little more than F(3, ...)
 SIZES = (3, 5)  # r: filters that it pays for
@@ -71,7 +72,7 @@ def fprop(
 ) -> Launch:  # fmt: skip
     """`y` = f(conv(x) [+ y] [+ bias])."""
     g = geometry
-    t = tiles(x, y, g.filter_size, g.padding, CACHE)
+    t = tiles(x, y, g.filter_size, g.padding, CACHE, _ITEMS)
     packing = Filters(g.filter_size**2 * g.filter_channels, g.filters // g.groups, g.groups, False)
     return _convolution(dev, x, w, bias, y, t, packing, accumulate, neuron or IDENT)
 
@@ -79,7 +80,7 @@ def fprop(
 def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: ConvGeometry, *, accumulate: bool) -> Launch:
     """`dx` (+)= the gradient: the convolution of `dy` with the filters turned by half a turn."""
     g = geometry
-    t = tiles(dy, dx, g.filter_size, g.filter_size - 1 - g.padding, CACHE)
+    t = tiles(dy, dx, g.filter_size, g.filter_size - 1 - g.padding, CACHE, _ITEMS)
     packing = Filters(g.filter_size**2 * (g.filters // g.groups), g.filter_channels, g.groups, True)
     return _convolution(dev, dy, w, None, dx, t, packing, accumulate, IDENT)
 
@@ -93,12 +94,12 @@ class Filters(NamedTuple):
     turned: bool
 
 
-def tiles(x: Array, y: Array, filter_size: int, padding: int, room: int) -> Tiles:
-    """Tiles that make maps y of maps x. room: bytes for what a row of a chunk's tiles is transformed to."""
+def tiles(x: Array, y: Array, filter_size: int, padding: int, room: int, chunks: int = 1) -> Tiles:
+    """Tiles that make maps y of maps x. room: bytes for what a chunk is transformed to. chunks: that are wanted."""
     (_, height, width, channels), (cases, out_height, out_width, filters) = x.shape, y.shape
     m, r = OUTPUTS, filter_size
     rows, columns, a = -(-out_height // m), -(-out_width // m), m + r - 1
-    chunk = max(1, min(room // (a * a * columns * (channels + filters) * x.itemsize), -(-cases * rows // _ITEMS)))
+    chunk = max(1, min(room // (a * a * columns * (channels + filters) * x.itemsize), -(-cases * rows // chunks)))
     return Tiles(height, width, channels, padding, out_height, out_width, filters, rows, columns, m, r, a, chunk)
 
 
@@ -124,7 +125,7 @@ def _convolution(
         Scratch((room * block_columns(y.itemsize),), y.dtype),
         Scratch((t.a * t.a * max(t.channels, block_columns(y.itemsize)),), y.dtype),
     )  # fmt: skip
-    return in_order(packing, filters, products)
+    return in_turn([packing, filters, products])
 
 
 @kernel
@@ -156,6 +157,7 @@ def _convolve(
     """Chunks start..stop of rows of tiles."""
     size, block, shared = x.itemsize, block_width(x.itemsize), bias.size == t.filters
     relu = 1 if code == _RELU and (shared or bias.size == 0) else 0
+    neuron = _IDENT if relu else code  # that is left to apply
     rows, capacity = f.rows // (t.r * t.r), t.chunk * t.columns
     for chunk in range(start, stop):
         first, last = chunk * t.chunk, min(cases * t.rows, (chunk + 1) * t.chunk)
@@ -180,7 +182,8 @@ def _convolve(
                     capacity * step, 1 if accumulate else 0, 1 if shared else 0, address(bias, c), relu, patch,
                 )  # fmt: skip
         for row in range(first, last):
-            _finish(y, t, row, bias, shared, relu, code, fa, fb)
+            position, count = _positions(t, row)
+            finish(y, position, position + count, t.filters, bias, bias.size > 0 and not shared, neuron, fa, fb)
 
 
 @inlined
@@ -232,14 +235,7 @@ def _write_tile(
 
 
 @inlined
-def _finish(
-    y: Array, t: Tiles, row: int, bias: Array, shared: bool, relu: int, code: int, fa: float, fb: float
-) -> None:
-    """What is left to do with a row of tiles: biases that are not shared, neurons other than relu."""
+def _positions(t: Tiles, row: int) -> tuple[int, int]:
+    """The first position of a row of tiles, and how many there are, over whole rows of the maps."""
     case, i = divmod(row, t.rows)
-    first = (case * t.out_height + i * t.m) * t.out_width
-    last = first + min(t.m, t.out_height - i * t.m) * t.out_width
-    for position in range(first, last if bias.size > 0 and not shared else first):
-        add(y, position * t.filters, bias, position * t.filters % bias.size, t.filters)
-    if not relu and code != _IDENT:
-        apply(code, fa, fb, y, first * t.filters, last * t.filters)
+    return (case * t.out_height + i * t.m) * t.out_width, min(t.m, t.out_height - i * t.m) * t.out_width

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch, in_order
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
+from convnet.backends.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cpu_filters import block_columns, block_width
 from convnet.ops.conv.cpu_transforms import transform, transform_of
@@ -41,7 +42,7 @@ def bprop_weights(
         _transform_back, geometry.filter_channels, transform_of("output", t.r, t.m, dw.dtype), sums, dw.reshape(-1), t,
         accumulate, geometry.filter_channels, parts,
     )  # fmt: skip
-    return in_order(add_up, back)
+    return in_turn([add_up, back])
 
 
 def _transforms(t: Tiles, dtype: Any) -> tuple[int, int]:
@@ -72,7 +73,7 @@ def _sum_all(dev: CpuDevice, x: Array, dy: Array, sums: Any, t: Tiles, groups: i
                                      gradients, t, first * t.columns, _patch(t, x.dtype)))  # fmt: skip
         launches.append(dev.parallel(_multiply, _products(t, groups, x.itemsize), tile_of(x.dtype), seen, gradients,
                                      sums, t, groups, count, first > 0))  # fmt: skip
-    return in_order(*launches)
+    return in_turn(launches)
 
 
 def _patch(t: Tiles, dtype: Any) -> Scratch:

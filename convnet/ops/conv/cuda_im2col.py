@@ -6,7 +6,7 @@ import numpy as np
 
 from convnet.backends.cuda.cublas import gemm
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
-from convnet.backends.cuda.launches import in_turn
+from convnet.backends.launches import in_turn
 from convnet.ops.bias.cuda_neuron import add_bias_apply_neuron
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cuda_windows import chunks, columns, gather, groups, scatter, tail

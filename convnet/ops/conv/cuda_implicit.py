@@ -8,7 +8,7 @@ import numpy as np
 
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import span
-from convnet.backends.cuda.launches import in_turn
+from convnet.backends.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cuda_geometry import pack
 from convnet.ops.conv.cuda_tiles import STEP, GemmSize, Reading, Tile, ceil_div, defines, shared

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
-from convnet.backends.cuda.launches import in_turn
+from convnet.backends.launches import in_turn
 
 _SOURCE = Path(__file__).with_name("eltwise.cu")
 _INPUTS = 8  # that the kernel of the maximum takes

@@ -6,8 +6,10 @@ import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.backends.cpu.jit import kernel
+from convnet.backends.launches import in_turn
 from convnet.ops.conv import check_shapes
-from convnet.ops.conv.cpu_windows import Windows, add, windows
+from convnet.ops.conv.cpu_finish import finish
+from convnet.ops.conv.cpu_windows import Windows, windows
 from convnet.ops.local import LocalGeometry
 from convnet.ops.local.cpu_products import (
     BLOCK,
@@ -19,7 +21,6 @@ from convnet.ops.local.cpu_products import (
 from convnet.ops.local.cpu_windows import gather, room, scatter, window_step
 from convnet.ops.local.order import weights_from_memory, weights_to_memory
 from convnet.ops.neuron import IDENT, NeuronFunction
-from convnet.ops.neuron.cpu import apply
 
 __all__ = ["bprop_acts", "bprop_weights", "fprop", "weights_from_memory", "weights_to_memory"]
 
@@ -57,12 +58,7 @@ def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: LocalGe
         _bprop_acts, -(-n // cases), dy.reshape(-1), transposed, dx.reshape(-1), g, geometry.groups, geometry.filters,
         n, cases, accumulate, room(g, cases, dx.dtype),
     )  # fmt: skip
-
-    def launch() -> None:
-        transposition()
-        gradients()
-
-    return launch
+    return in_turn([transposition, gradients])
 
 
 def bprop_weights(
@@ -94,9 +90,7 @@ def _fprop(
                     accumulate, y[first * filters + group * width :], modules * filters,
                 )  # fmt: skip
             for position in range(first, first + count * modules, modules):
-                if bias.size > 0:
-                    add(y, position * filters, bias, position * filters % bias.size, filters)
-                apply(code, fa, fb, y, position * filters, (position + 1) * filters)
+                finish(y, position, position + 1, filters, bias, bias.size > 0, code, fa, fb)
 
 
 @kernel

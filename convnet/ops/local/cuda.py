@@ -6,7 +6,7 @@ import numpy as np
 
 from convnet.backends.cuda.cublas import Matrices, Operand, gemm_strided_batched
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
-from convnet.backends.cuda.launches import in_turn
+from convnet.backends.launches import in_turn
 from convnet.errors import ConvnetError
 from convnet.ops.bias.cuda_neuron import add_bias_apply_neuron
 from convnet.ops.conv import check_shapes

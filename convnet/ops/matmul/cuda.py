@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from convnet.backends.cuda.cublas import gemm
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
-from convnet.backends.cuda.launches import in_turn
+from convnet.backends.launches import in_turn
 from convnet.ops.bias.cuda_neuron import add_bias_apply_neuron
 from convnet.ops.neuron import IDENT, NeuronFunction
 

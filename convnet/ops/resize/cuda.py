@@ -10,7 +10,7 @@ import numpy as np
 from convnet.backends.cuda.device import CudaDevice, GPUArray, Launch
 from convnet.backends.cuda.grid import rows_and_columns, span
 from convnet.backends.cuda.kernels import Kernel
-from convnet.backends.cuda.launches import in_turn
+from convnet.backends.launches import in_turn
 from convnet.ops.dropout import Counter
 from convnet.ops.resize import MARGIN, check_fprop, check_random_crop, crop_thresholds
 from convnet.shape import Maps

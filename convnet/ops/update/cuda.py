@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convnet.backends.cuda.device import THREADS, CudaDevice, GPUArray, Launch
-from convnet.backends.cuda.launches import in_turn
+from convnet.backends.launches import in_turn
 from convnet.ops.update import check_bounds, check_momentum, cut
 
 Array = np.ndarray[Any, Any]

@@ -1,10 +1,10 @@
-"""Launches made of others."""
+"""Launches made of others, on any backend."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from convnet.backends.cuda.kernels import Launch
+Launch = Callable[[], None]
 
 
 def in_turn(launches: Sequence[Launch]) -> Launch:

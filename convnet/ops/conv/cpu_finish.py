@@ -1,0 +1,23 @@
+"""What is left to do with the outputs of filters when their products are added up."""
+
+from __future__ import annotations
+
+from convnet.backends.cpu.device import Array
+from convnet.backends.cpu.jit import inlined
+from convnet.ops.conv.cpu_windows import add
+from convnet.ops.neuron import IDENT
+from convnet.ops.neuron.cpu import apply
+
+_IDENT = IDENT.code
+
+
+@inlined
+def finish(
+    y: Array, first: int, last: int, filters: int, bias: Array, add_bias: bool, code: int, fa: float, fb: float
+) -> None:
+    """Add the bias, which repeats after its own length, to positions first..last, and apply the neuron."""
+    if add_bias:
+        for at in range(first * filters, last * filters, filters):
+            add(y, at, bias, at % bias.size, filters)
+    if code != _IDENT:
+        apply(code, fa, fb, y, first * filters, last * filters)
