@@ -17,12 +17,17 @@ from numba.extending import intrinsic
 
 from convnet.backends.cpu.jit import callback
 from convnet.backends.cpu.vectors import INT, Vectors, call_with, given_at
-from convnet.ops.conv.winograd import Matrix, filter_matrix, input_matrix, output_matrix
+from convnet.ops.conv.winograd import Matrix, by_sums, filter_matrix, input_matrix, output_matrix, pairs, transposed
 
 # x, y: addresses. x_row, x_column, y_row, y_column: numbers from one to the next of the blocks' rows and columns.
-# channels: that lie one behind the other. add: 1 to add to what y holds. bias: 1 to add the numbers at `biases`, one
-# for each channel. relu: 1 for max(y, 0). All four: of "output" only.
-ARGUMENTS = ("x", "x_row", "x_column", "y", "y_row", "y_column", "channels", "add", "bias", "biases", "relu")
+# channels: that lie one behind the other. top, bottom, left, right: which rows and columns there are, of y for
+# "output", else of x. outside: the address that stands for each of the others: of zeros, or of room for numbers that
+# nobody reads. add: 1 to add to what y holds. bias: 1 to add the numbers at `biases`, one for each channel. relu: 1 for
+# max(y, 0). The last four: of "output" only.
+ARGUMENTS = (
+    "x", "x_row", "x_column", "y", "y_row", "y_column", "channels", "top", "bottom", "left", "right", "outside",
+    "add", "bias", "biases", "relu",
+)  # fmt: skip
 
 KINDS: dict[str, Callable[[int, int], Matrix]] = {
     "input": input_matrix,
@@ -37,6 +42,12 @@ class _Transform:
     def __init__(self, builder: Any, itemsize: int, matrix: Matrix, given: dict[str, Any], *, last: bool) -> None:
         self._vector, self._builder, self._matrix, self._given = Vectors(builder, itemsize), builder, matrix, given
         self._last = last
+        self._columns = pairs(transposed(matrix))
+        self._rows = by_sums(matrix, self._columns)
+        self._twins = pairs(self._rows)
+        height, width = (len(matrix),) * 2 if last else (len(matrix[0]),) * 2
+        self._row_there = [self._between(row, "top", "bottom") for row in range(height)]
+        self._column_there = [self._between(column, "left", "right") for column in range(width)]
 
     def write(self) -> None:
         """All channels, a vector at a time."""
@@ -52,11 +63,12 @@ class _Transform:
 
     def _column(self, first: Any, column: int, mask: Any) -> list[Any]:
         rows = range(len(self._matrix[0]))
-        return [self._vector.load(self._place("x", first, row, column), mask) for row in rows]
+        place = self._place if self._last else self._place_inside
+        return [self._vector.load(place("x", first, row, column), mask) for row in rows]
 
     def _store(self, value: Any, first: Any, row: int, column: int, mask: Any) -> None:
         """Write a result, after what is asked for is done with it."""
-        place = self._place("y", first, row, column)
+        place = (self._place_inside if self._last else self._place)("y", first, row, column)
         self._vector.store(self._finished(value, first, place, mask) if self._last else value, place, mask)
 
     def _finished(self, value: Any, first: Any, place: Any, mask: Any) -> Any:
@@ -72,6 +84,18 @@ class _Transform:
         then("relu", vector.rectified)
         return builder.load(slot)
 
+    def _place_inside(self, name: str, first: Any, row: int, column: int) -> Any:
+        """As `_place`, but what stands for it where there is no such row or column."""
+        there = self._builder.and_(self._row_there[row], self._column_there[column])
+        outside = self._vector.at(self._given["outside"], first)
+        return self._builder.select(there, self._place(name, first, row, column), outside)
+
+    def _between(self, number: int, start: str, stop: str) -> Any:
+        builder, given = self._builder, self._given
+        return builder.and_(
+            builder.icmp_signed(">=", INT(number), given[start]), builder.icmp_signed("<", INT(number), given[stop])
+        )
+
     def _place(self, name: str, first: Any, row: int, column: int) -> Any:
         builder, given = self._builder, self._given
         offset = builder.add(
@@ -80,7 +104,19 @@ class _Transform:
         return self._vector.at(given[name], builder.add(offset, first))
 
     def _times_matrix(self, values: list[Any]) -> list[Any]:
-        return [self._sum(row, values) for row in self._matrix]
+        """The products of the rows with the values; what two rows, or all rows, have in common is computed once."""
+        builder, values = self._builder, [*values]
+        for i, j in self._columns:
+            values[i], values[j] = builder.fadd(values[i], values[j]), builder.fsub(values[i], values[j])
+        products: list[Any] = [None] * len(self._rows)
+        for i, j in self._twins:
+            same = [a if a == b else Fraction(0) for a, b in zip(self._rows[i], self._rows[j], strict=True)]
+            opposite = [a - b for a, b in zip(self._rows[i], same, strict=True)]
+            one, other = self._sum(same, values), self._sum(opposite, values)
+            products[i], products[j] = builder.fadd(one, other), builder.fsub(one, other)
+        for i, row in enumerate(self._rows):
+            products[i] = self._sum(row, values) if products[i] is None else products[i]
+        return products
 
     def _sum(self, factors: list[Fraction], values: list[Any]) -> Any:
         """The sum of the values, each times its factor; first one with a factor of 1, for nothing is rounded there."""

@@ -27,14 +27,13 @@ from convnet.ops.conv.cpu_filters import (
 )
 from convnet.ops.conv.cpu_finish import finish
 from convnet.ops.conv.cpu_transforms import transform, transform_of
-from convnet.ops.conv.cpu_windows import copy
 from convnet.ops.neuron import IDENT, NeuronFunction
 
 OUTPUTS = 4  # m: F(4, 3) and F(4, 5) save most, and round little more than F(3, ...)
 SIZES = (3, 5)  # r: filters that it pays for
 
 CACHE = 2 << 20  # bytes of transformed numbers that a thread works on, and of what it makes of them
-_ITEMS = 16  # wanted of a launch
+_ITEMS = 16  # of a launch: any usual number of threads does equally many
 
 _RELU, _IDENT = NeuronFunction("relu").code, IDENT.code
 
@@ -59,6 +58,19 @@ class Tiles(NamedTuple):
     r: int
     a: int
     chunk: int
+
+
+def distance(numbers: int, itemsize: int) -> int:
+    """From one of a tile's a^2 numbers to the next, of which there are so many: an odd count of cache lines.
+
+    A transform reads or writes all a^2 of a tile. At a distance of a power of two they would take each other's place in
+    the cache, which has few for lines of such addresses: it took three times as long.
+    """
+    line = 64 // itemsize
+    return (-(-numbers // line) | 1) * line
+
+
+distance_of = inlined(distance)  # for use inside kernels
 
 
 def usable(geometry: ConvGeometry) -> bool:
@@ -95,11 +107,16 @@ class Filters(NamedTuple):
 
 
 def tiles(x: Array, y: Array, filter_size: int, padding: int, room: int, chunks: int = 1) -> Tiles:
-    """Tiles that make maps y of maps x. room: bytes for what a chunk is transformed to. chunks: that are wanted."""
+    """Tiles that make maps y of maps x. room: bytes for what a chunk is transformed to.
+
+    chunks: their number is a multiple of it, so that threads have equally much to do.
+    """
     (_, height, width, channels), (cases, out_height, out_width, filters) = x.shape, y.shape
     m, r = OUTPUTS, filter_size
     rows, columns, a = -(-out_height // m), -(-out_width // m), m + r - 1
-    chunk = max(1, min(room // (a * a * columns * (channels + filters) * x.itemsize), -(-cases * rows // chunks)))
+    largest = max(1, room // (a * a * columns * (channels + filters) * x.itemsize))
+    count = -(-cases * rows // (largest * chunks)) * chunks
+    chunk = -(-cases * rows // count)
     return Tiles(height, width, channels, padding, out_height, out_width, filters, rows, columns, m, r, a, chunk)
 
 
@@ -117,13 +134,14 @@ def _convolution(
     else:
         packing = dev.parallel(pack_filters, f.rows, w.reshape(-1), f.rows, t.filters, f.groups, packed)
     filters = dev.parallel(_transform_filters, f.groups * (f.rows // taps), of("filter"), packed, transformed, t, f)
-    room = t.chunk * t.columns * t.a * t.a
+    tiles_of_chunk, block = t.chunk * t.columns, block_columns(y.itemsize)
+    seen, made = (distance(tiles_of_chunk * count, y.itemsize) for count in (t.channels, block))
     products = dev.parallel(
         _convolve, -(-len(x) * t.rows // t.chunk), tile_of(y.dtype), of("input"), of("output"), x.reshape(-1),
         transformed, np.empty(0, y.dtype) if bias is None else bias, y.reshape(-1), t, f, len(x), accumulate,
-        neuron.code, real(neuron.a), real(neuron.b), Scratch((room * t.channels,), y.dtype),
-        Scratch((room * block_columns(y.itemsize),), y.dtype),
-        Scratch((t.a * t.a * max(t.channels, block_columns(y.itemsize)),), y.dtype),
+        neuron.code, real(neuron.a), real(neuron.b), Scratch((t.a * t.a * seen,), y.dtype),
+        Scratch((t.a * t.a * made,), y.dtype),
+        Scratch((t.channels,), y.dtype), Scratch((block,), y.dtype),
     )  # fmt: skip
     return in_turn([packing, filters, products])
 
@@ -144,7 +162,7 @@ def _transform_filters(
                 source, sign = source + (t.r * t.r - 1) * tap, -1
             transform(transform_filter, (
                 address(packed, source), sign * t.r * tap, sign * tap, address(out, at * t.a * t.a + row * step),
-                t.a * tap, tap, step, 0, 0, 0, 0,
+                t.a * tap, tap, step, 0, t.r, 0, t.r, 0, 0, 0, 0, 0,
             ))  # fmt: skip
 
 
@@ -152,34 +170,37 @@ def _transform_filters(
 def _convolve(
     start: int, stop: int, tile: int, transform_input: int, transform_output: int, x: Array, w: Array, bias: Array,
     y: Array, t: Tiles, f: Filters, cases: int, accumulate: bool, code: int, fa: float, fb: float, seen: Array,
-    made: Array, patch: Array,
+    made: Array, zeros: Array, nowhere: Array,
 ) -> None:  # fmt: skip
     """Chunks start..stop of rows of tiles."""
     size, block, shared = x.itemsize, block_width(x.itemsize), bias.size == t.filters
     relu = 1 if code == _RELU and (shared or bias.size == 0) else 0
     neuron = _IDENT if relu else code  # that is left to apply
     rows, capacity = f.rows // (t.r * t.r), t.chunk * t.columns
+    seen_step = distance_of(capacity * t.channels, size)
+    zeros[:] = 0
     for chunk in range(start, stop):
         first, last = chunk * t.chunk, min(cases * t.rows, (chunk + 1) * t.chunk)
         for number in range((last - first) * t.columns):
             read_tile(x, t, first * t.columns + number, transform_input, address(seen, number * t.channels),
-                      capacity * t.channels, patch)  # fmt: skip
+                      seen_step, address(zeros, 0))  # fmt: skip
         for piece in range(f.groups * -(-f.columns // block)):
             group, k = divmod(piece, -(-f.columns // block))
             columns, c = min(block, f.columns - k * block), group * f.columns + k * block
             step = whole_vectors(columns, size)
+            made_step = distance_of(capacity * step, size)
             at = (group * whole_vectors(f.columns, size) + k * block) * rows * t.a * t.a
             for number in range(t.a * t.a):
                 multiply(
                     tile, size, (last - first) * t.columns,
-                    (address(seen, number * capacity * t.channels + group * rows), t.channels),
+                    (address(seen, number * seen_step + group * rows), t.channels),
                     address(w, at + number * rows * step), ((1, 0, 0), (1, 0, 0), (rows, 1, step)), columns,
-                    (address(made, number * capacity * step), step), (0, 0, 0), 0,
+                    (address(made, number * made_step), step), (0, 0, 0), 0,
                 )  # fmt: skip
             for number in range((last - first) * t.columns):
                 _write_tile(
                     y, t, first * t.columns + number, c, columns, transform_output, address(made, number * step),
-                    capacity * step, 1 if accumulate else 0, 1 if shared else 0, address(bias, c), relu, patch,
+                    made_step, 1 if accumulate else 0, 1 if shared else 0, address(bias, c), relu, address(nowhere, 0),
                 )  # fmt: skip
         for row in range(first, last):
             position, count = _positions(t, row)
@@ -187,51 +208,32 @@ def _convolve(
 
 
 @inlined
-def read_tile(x: Array, t: Tiles, number: int, transform_input: int, to: int, step: int, patch: Array) -> None:
-    """Transform the pixels that a tile sees, those of all channels."""
+def read_tile(x: Array, t: Tiles, number: int, transform_input: int, to: int, step: int, zeros: int) -> None:
+    """Transform the pixels that a tile sees, those of all channels. zeros: an address where as many lie."""
     row, j = divmod(number, t.columns)
     case, i = divmod(row, t.rows)
     top, left, line = i * t.m - t.padding, j * t.m - t.padding, t.width * t.channels
-    if top >= 0 and left >= 0 and top + t.a <= t.height and left + t.a <= t.width:
-        source, x_row = address(x, (case * t.height + top) * line + left * t.channels), line
-    else:
-        _copy_inside(x, t, case, top, left, patch)
-        source, x_row = address(patch, 0), t.a * t.channels
-    transform(transform_input, (source, x_row, t.channels, to, t.a * step, step, t.channels, 0, 0, 0, 0))
-
-
-@inlined
-def _copy_inside(x: Array, t: Tiles, case: int, top: int, left: int, patch: Array) -> None:
-    """The pixels of a tile, zeros for those outside the image."""
-    first, last = max(0, -left), max(0, min(t.a, t.width - left))
-    patch[: t.a * t.a * t.channels] = 0
-    for i in range(max(0, -top), min(t.a, t.height - top)):
-        at = ((case * t.height + top + i) * t.width + left + first) * t.channels
-        copy(patch, (i * t.a + first) * t.channels, x, at, max(0, last - first) * t.channels)
+    # Around an image the address may lie outside of the array; nothing is read there.
+    source = address(x, (case * t.height + top) * line + left * t.channels)
+    transform(transform_input, (
+        source, line, t.channels, to, t.a * step, step, t.channels, -top, t.height - top, -left, t.width - left, zeros,
+        0, 0, 0, 0,
+    ))  # fmt: skip
 
 
 @inlined
 def _write_tile(
     y: Array, t: Tiles, number: int, c: int, columns: int, transform_output: int, source: int, step: int, add_to: int,
-    begin: int, biases: int, relu: int, patch: Array,
+    begin: int, biases: int, relu: int, nowhere: int,
 ) -> None:  # fmt: skip
-    """Transform a tile back; of one that reaches over the edge, write what lies within."""
+    """Transform a tile back. nowhere: the address of room for what lies over the edge."""
     row, j = divmod(number, t.columns)
     case, i = divmod(row, t.rows)
-    at = ((case * t.out_height + i * t.m) * t.out_width + j * t.m) * t.filters + c
-    height, width, line = min(t.m, t.out_height - i * t.m), min(t.m, t.out_width - j * t.m), t.out_width * t.filters
-    if height == t.m and width == t.m:
-        transform(transform_output, (source, t.a * step, step, address(y, at), line, t.filters, columns, add_to, begin,
-                                     biases, relu))  # fmt: skip
-        return
-    for p in range(height if add_to else 0):
-        for q in range(width):
-            copy(patch, (p * t.m + q) * columns, y, at + p * line + q * t.filters, columns)
-    transform(transform_output, (source, t.a * step, step, address(patch, 0), t.m * columns, columns, columns, add_to,
-                                 begin, biases, relu))  # fmt: skip
-    for p in range(height):
-        for q in range(width):
-            copy(y, at + p * line + q * t.filters, patch, (p * t.m + q) * columns, columns)
+    at, line = ((case * t.out_height + i * t.m) * t.out_width + j * t.m) * t.filters + c, t.out_width * t.filters
+    transform(transform_output, (
+        source, t.a * step, step, address(y, at), line, t.filters, columns, 0, t.out_height - i * t.m, 0,
+        t.out_width - j * t.m, nowhere, add_to, begin, biases, relu,
+    ))  # fmt: skip
 
 
 @inlined

@@ -17,8 +17,7 @@ from convnet.backends.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cpu_filters import block_columns, block_width
 from convnet.ops.conv.cpu_transforms import transform, transform_of
-from convnet.ops.conv.cpu_windows import copy
-from convnet.ops.conv.cpu_winograd import CACHE, OUTPUTS, Tiles, read_tile, tiles
+from convnet.ops.conv.cpu_winograd import CACHE, OUTPUTS, Tiles, distance, distance_of, read_tile, tiles
 
 _SMALL = 1 << 20  # bytes of sums of which there may be several
 _PARTS = 8
@@ -52,32 +51,37 @@ def _transforms(t: Tiles, dtype: Any) -> tuple[int, int]:
 
 def _sum_parts(dev: CpuDevice, x: Array, dy: Array, sums: Any, t: Tiles, groups: int, parts: int) -> Launch:
     """Each part of the rows of tiles into its own sums."""
-    room = t.a * t.a * t.chunk * t.columns
+    seen, gradients = _room(t, x.itemsize)
     return dev.parallel(
         _sum, parts, tile_of(x.dtype), *_transforms(t, x.dtype), x.reshape(-1), dy.reshape(-1), sums, t, groups,
-        len(x) * t.rows, parts, Scratch((room * t.channels,), x.dtype), Scratch((room * t.filters,), x.dtype),
-        _patch(t, x.dtype),
+        len(x) * t.rows, parts, Scratch((seen,), x.dtype), Scratch((gradients,), x.dtype), _zeros(t, x.dtype),
     )  # fmt: skip
 
 
 def _sum_all(dev: CpuDevice, x: Array, dy: Array, sums: Any, t: Tiles, groups: int, start: int) -> Launch:
     """One chunk after the other into one sum. `start`: where the workspace is free."""
-    room = t.a * t.a * t.chunk * t.columns
-    seen = dev.workspace.reserve((room * t.channels,), x.dtype, start)
-    start += -(-room * t.channels * x.itemsize // 64) * 64
-    gradients = dev.workspace.reserve((room * t.filters,), x.dtype, start)
+    sizes = _room(t, x.itemsize)
+    seen = dev.workspace.reserve((sizes[0],), x.dtype, start)
+    gradients = dev.workspace.reserve((sizes[1],), x.dtype, start + sizes[0] * x.itemsize)
     launches = []
     for first in range(0, len(x) * t.rows, t.chunk):
         count = min(t.chunk, len(x) * t.rows - first) * t.columns
         launches.append(dev.parallel(_transform, count, *_transforms(t, x.dtype), x.reshape(-1), dy.reshape(-1), seen,
-                                     gradients, t, first * t.columns, _patch(t, x.dtype)))  # fmt: skip
+                                     gradients, t, first * t.columns, _zeros(t, x.dtype)))  # fmt: skip
         launches.append(dev.parallel(_multiply, _products(t, groups, x.itemsize), tile_of(x.dtype), seen, gradients,
                                      sums, t, groups, count, first > 0))  # fmt: skip
     return in_turn(launches)
 
 
-def _patch(t: Tiles, dtype: Any) -> Scratch:
-    return Scratch((t.a * t.a * max(t.channels, t.filters),), dtype)
+def _room(t: Tiles, itemsize: int) -> tuple[int, int]:
+    """Numbers that a chunk is transformed to: of the maps, and of the gradient."""
+    tiles = t.chunk * t.columns
+    return t.a * t.a * distance(tiles * t.channels, itemsize), t.a * t.a * distance(tiles * t.filters, itemsize)
+
+
+def _zeros(t: Tiles, dtype: Any) -> Scratch:
+    """Room for what lies outside."""
+    return Scratch((max(t.channels, t.filters),), dtype)
 
 
 def _products(t: Tiles, groups: int, itemsize: int) -> int:
@@ -88,9 +92,10 @@ def _products(t: Tiles, groups: int, itemsize: int) -> int:
 @kernel
 def _sum(
     start: int, stop: int, tile: int, transform_input: int, transform_gradient: int, x: Array, dy: Array, sums: Array,
-    t: Tiles, groups: int, rows: int, parts: int, seen: Array, gradients: Array, patch: Array,
+    t: Tiles, groups: int, rows: int, parts: int, seen: Array, gradients: Array, zeros: Array,
 ) -> None:  # fmt: skip
     """Parts start..stop of the rows of tiles."""
+    zeros[:] = 0
     products = t.a * t.a * groups * -(-(t.filters // groups) // block_width(x.itemsize))
     size = t.a * t.a * (t.channels // groups) * t.filters
     for part in range(start, stop):
@@ -98,7 +103,8 @@ def _sum(
         for first in range(begin, end, t.chunk):
             tiles = min(t.chunk, end - first) * t.columns
             for number in range(tiles):
-                _read(x, dy, t, first * t.columns, number, transform_input, transform_gradient, seen, gradients, patch)
+                _read(x, dy, t, first * t.columns, number, transform_input, transform_gradient, seen, gradients,
+                      address(zeros, 0))  # fmt: skip
             for item in range(products):
                 _multiply_item(tile, item, seen, gradients, address(sums, part * size), t, groups, tiles, first > begin)
 
@@ -106,11 +112,12 @@ def _sum(
 @kernel
 def _transform(
     start: int, stop: int, transform_input: int, transform_gradient: int, x: Array, dy: Array, seen: Array,
-    gradients: Array, t: Tiles, first: int, patch: Array,
+    gradients: Array, t: Tiles, first: int, zeros: Array,
 ) -> None:  # fmt: skip
     """Tiles start..stop behind the first."""
+    zeros[:] = 0
     for number in range(start, stop):
-        _read(x, dy, t, first, number, transform_input, transform_gradient, seen, gradients, patch)
+        _read(x, dy, t, first, number, transform_input, transform_gradient, seen, gradients, address(zeros, 0))
 
 
 @kernel
@@ -126,29 +133,26 @@ def _multiply(
 @inlined
 def _read(
     x: Array, dy: Array, t: Tiles, first: int, number: int, transform_input: int, transform_gradient: int, seen: Array,
-    gradients: Array, patch: Array,
+    gradients: Array, zeros: int,
 ) -> None:  # fmt: skip
     """Transform what one tile sees, and the gradient of what it makes."""
-    capacity = t.chunk * t.columns
-    read_tile(x, t, first + number, transform_input, address(seen, number * t.channels), capacity * t.channels, patch)
+    capacity, size = t.chunk * t.columns, x.itemsize
+    read_tile(x, t, first + number, transform_input, address(seen, number * t.channels),
+              distance_of(capacity * t.channels, size), zeros)  # fmt: skip
     _read_gradient(dy, t, first + number, transform_gradient, address(gradients, number * t.filters),
-                   capacity * t.filters, patch)  # fmt: skip
+                   distance_of(capacity * t.filters, size), zeros)  # fmt: skip
 
 
 @inlined
-def _read_gradient(dy: Array, t: Tiles, number: int, transform_gradient: int, to: int, step: int, patch: Array) -> None:
+def _read_gradient(dy: Array, t: Tiles, number: int, transform_gradient: int, to: int, step: int, zeros: int) -> None:
     """Transform the gradient of a tile's outputs; zeros stand for those outside."""
     row, j = divmod(number, t.columns)
     case, i = divmod(row, t.rows)
     at, line = ((case * t.out_height + i * t.m) * t.out_width + j * t.m) * t.filters, t.out_width * t.filters
-    height, width = min(t.m, t.out_height - i * t.m), min(t.m, t.out_width - j * t.m)
-    source = address(dy, at)
-    if height < t.m or width < t.m:
-        patch[: t.m * t.m * t.filters] = 0
-        for p in range(height):
-            copy(patch, p * t.m * t.filters, dy, at + p * line, width * t.filters)
-        source, line = address(patch, 0), t.m * t.filters
-    transform(transform_gradient, (source, line, t.filters, to, t.a * step, step, t.filters, 0, 0, 0, 0))
+    transform(transform_gradient, (
+        address(dy, at), line, t.filters, to, t.a * step, step, t.filters, 0, t.out_height - i * t.m, 0,
+        t.out_width - j * t.m, zeros, 0, 0, 0, 0,
+    ))  # fmt: skip
 
 
 @inlined
@@ -159,13 +163,14 @@ def _multiply_item(
     """One of the a^2 numbers of all tiles: what it adds to a block of filters."""
     size, block, width, channels = seen.itemsize, block_width(seen.itemsize), t.filters // groups, t.channels // groups
     blocks, capacity = -(-width // block), t.chunk * t.columns
+    seen_step, gradients_step = distance_of(capacity * t.channels, size), distance_of(capacity * t.filters, size)
     number, piece = divmod(item, groups * blocks)
     group, k = divmod(piece, blocks)
     f = group * width + k * block
     to = sums + (number * channels * t.filters + f) * size
     multiply(
-        tile, size, channels, (address(seen, number * capacity * t.channels + group * channels), 1),
-        address(gradients, number * capacity * t.filters + f), ((1, 0, 0), (1, 0, 0), (tiles, t.channels, t.filters)),
+        tile, size, channels, (address(seen, number * seen_step + group * channels), 1),
+        address(gradients, number * gradients_step + f), ((1, 0, 0), (1, 0, 0), (tiles, t.channels, t.filters)),
         min(block, width - k * block), (to, t.filters), (1 if accumulate else 0, to, t.filters), 0,
     )  # fmt: skip
 
@@ -182,5 +187,5 @@ def _transform_back(
             source = part * t.a * t.a * step + channel * t.filters
             transform(transform_output, (
                 address(sums, source), t.a * step, step, address(dw, channel * t.filters), t.r * step, step, t.filters,
-                1 if accumulate or part > 0 else 0, 0, 0, 0,
+                0, t.r, 0, t.r, 0, 1 if accumulate or part > 0 else 0, 0, 0, 0,
             ))  # fmt: skip

@@ -12,6 +12,7 @@ long as m + r does not change. Lavin and Gray, "Fast Algorithms for Convolutiona
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import combinations
 
 Matrix = list[list[Fraction]]
 
@@ -41,6 +42,34 @@ def input_matrix(m: int, r: int) -> Matrix:
     points = _POINTS[: m + r - 2]
     rows = [[*_product([other for other in points if other != p]), Fraction(0)] for p in points]
     return [*rows, _product(points)]
+
+
+def pairs(rows: Matrix) -> list[tuple[int, int]]:
+    """Rows of which one has the numbers of the other, some of them negative: those of points p and -p.
+
+    Then row i is s + o and row j is s - o, where s are the numbers that both have, and o the others of row i.
+    """
+    found: list[tuple[int, int]] = []
+    for i, j in combinations(range(len(rows)), 2):
+        both = [(a, b) for a, b in zip(rows[i], rows[j], strict=True) if a != 0 or b != 0]
+        taken = {row for pair in found for row in pair}
+        if {a == b for a, b in both} == {True, False} and all(abs(a) == abs(b) for a, b in both) and not {i, j} & taken:
+            found.append((i, j))
+    return found
+
+
+def transposed(matrix: Matrix) -> Matrix:
+    """Its columns as rows."""
+    return [list(column) for column in zip(*matrix, strict=True)]
+
+
+def by_sums(matrix: Matrix, columns: list[tuple[int, int]]) -> Matrix:
+    """The matrix for numbers of which each pair (x[i], x[j]) is replaced by (x[i] + x[j], x[i] - x[j])."""
+    result = [[*row] for row in matrix]
+    for i, j in columns:
+        for row in result:
+            row[i], row[j] = (row[i] + row[j]) / 2, (row[i] - row[j]) / 2
+    return result
 
 
 def _product(roots: list[Fraction]) -> list[Fraction]:
