@@ -4,8 +4,8 @@
 
 PyTorch runs eagerly, with channels last, and compiled (with channels last), each with the malloc of a plain start and
 with one that keeps its memory; the best of its ways counts. convnet runs as its users start it. Each way is a process
-of its own; steps are taken in turn. A figure is the median of the steps; a ratio is PyTorch's time divided by ours:
-above 1, we are faster.
+of its own; they take turns of a fifth of a second, or of one step that takes longer. A figure is the median of the
+steps; a ratio is PyTorch's time divided by ours: above 1, we are faster.
 
 Memory is what was resident at most (VmHWM) when the training steps were over: as a whole, and less what the process
 held before the net was built, which is Python and its libraries. What compilers need counts: run it twice where
@@ -49,7 +49,7 @@ def machine(threads: int) -> dict[str, Any]:
 
 @click.command()
 @click.argument("nets", nargs=-1)
-@click.option("--repeats", default=11, show_default=True, type=click.IntRange(min=1))
+@click.option("--repeats", default=11, show_default=True, type=click.IntRange(min=1), help="Turns of each way.")
 @click.option("--threads", type=click.IntRange(min=1), help="Of both programs; default: as many as there are cores.")
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Also write the figures here.")
 def main(nets: tuple[str, ...], repeats: int, threads: int | None, path: Path | None) -> None:

@@ -5,7 +5,9 @@
 The first line that it writes says what it is. Each line that it reads is an order, which it answers with a line of
 JSON:
 
-train, test     run one step: its milliseconds
+train, test     run steps, one behind the other as in training, for a fifth of a second: the milliseconds of each but
+                the first, which finds threads asleep and caches full of what other processes did; of one that takes
+                longer by itself, its own
 memory          MiB of this process: "peak", the most that was resident; "net", the same less what was resident before
                 the net was built
 layers          of convnet alone: what `convnet time` tells
@@ -28,12 +30,17 @@ from nets import graph_of, minibatch
 
 from convnet.errors import ConvnetError
 
+_TURN = 200  # milliseconds
 
-def milliseconds(step: Callable[[], object]) -> float:
-    """The time that a step takes."""
-    began = time.perf_counter()
-    step()
-    return 1000 * (time.perf_counter() - began)
+
+def milliseconds(step: Callable[[], object]) -> list[float]:
+    """The times that steps of one turn take."""
+    times: list[float] = []
+    while sum(times) < _TURN:
+        began = time.perf_counter()
+        step()
+        times.append(1000 * (time.perf_counter() - began))
+    return times[1:] or times
 
 
 def resident(figure: str) -> float:

@@ -19,22 +19,30 @@ def _benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Pretended:
-    """A way whose steps take what they are said to take."""
+    """A way whose turns, of two steps each, take what they are said to take."""
 
     def __init__(self, name: str, times: list[float], asked: list[tuple[str, str]]) -> None:
         self.name, self.times, self.asked = name, iter(times), asked
 
-    def ask(self, order: str) -> float:
+    def ask(self, order: str) -> list[float]:
         self.asked.append((self.name, order))
-        return next(self.times)
+        return [next(self.times), next(self.times)]
 
 
 def test_ways_take_turns_and_what_warms_up_does_not_count() -> None:
     ways, asked = import_module("cpu_ways"), []
-    one, two = [900.0, 800.0, 5.0, 1.0, 3.0], [700.0, 600.0, 2.0, 40.0, 4.0]
-    found = ways.measure([Pretended("one", one, asked), Pretended("two", two, asked)], "train", 3)
-    assert found == {"one": 3.0, "two": 4.0}
-    assert asked == 5 * [("one", "train"), ("two", "train")]
+    one, two = [900.0, 900.0, 800.0, 800.0, 5.0, 1.0, 3.0, 9.0], [700.0, 700.0, 600.0, 600.0, 2.0, 40.0, 4.0, 8.0]
+    found = ways.measure([Pretended("one", one, asked), Pretended("two", two, asked)], "train", 2)
+    assert found == {"one": 4.0, "two": 6.0}
+    assert asked == 4 * [("one", "train"), ("two", "train")]
+
+
+def test_the_first_step_of_a_turn_counts_only_where_it_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    way = import_module("cpu_way")
+    clock = iter([0.0, 0.15, 1.0, 1.04, 2.0, 2.02, 5.0, 5.3])  # seconds: steps of 150, 40, 20 and 300 ms
+    monkeypatch.setattr(way.time, "perf_counter", lambda: next(clock))
+    assert way.milliseconds(lambda: None) == pytest.approx([40, 20])
+    assert way.milliseconds(lambda: None) == pytest.approx([300])
 
 
 def test_only_tuned_ways_have_a_tuned_malloc(monkeypatch: pytest.MonkeyPatch) -> None:

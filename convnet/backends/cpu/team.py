@@ -42,15 +42,18 @@ class Team:
     """As many threads as there may be parts, less the one that calls."""
 
     def __init__(self, threads: int, name: str) -> None:
-        self._helpers = [_Helper() for _ in range(threads - 1)]
+        self._helpers = [_Helper(name) for _ in range(threads - 1)]
+        self._core = -1  # that the caller was on
         for helper in self._helpers:
-            threading.Thread(target=_work, args=(helper,), name=name, daemon=True).start()
             weakref.finalize(self, helper.end)
 
     def run(self, parts: Sequence[Part]) -> None:
         """Do all parts, at most as many as there are threads, and return when they are done; raises what they raise."""
         first, *others = parts
         helpers = self._helpers[: len(others)]
+        if helpers and (core := _current_core()) != self._core:
+            self._core = core
+            self._keep_off(core)
         try:
             for helper, part in zip(helpers, others, strict=True):
                 helper.give(part)
@@ -62,12 +65,22 @@ class Team:
         if errors:
             raise errors[0]
 
+    def _keep_off(self, core: int) -> None:
+        """Keep the helpers off the core that the caller is on, if there is another and the system lets it.
+
+        Where the system puts a helper on the core of the caller, or moves the caller to that of a helper, it takes many
+        milliseconds to find that both are busy while another core idles: steps took twice as long.
+        """
+        if _TELLS_CORES and (cores := os.sched_getaffinity(0) - {core}):
+            for helper in self._helpers:
+                with contextlib.suppress(OSError):
+                    os.sched_setaffinity(helper.thread, cores)
+
 
 class _Helper:
-    """What a thread and those who give it work know of each other."""
+    """A thread, and what it and those who give it work know of each other."""
 
-    def __init__(self) -> None:
-        self.cores: set[int] = set()  # that it may run on
+    def __init__(self, name: str) -> None:
         self.ended = False
         self.part: Part | None = None
         self.error: BaseException | None = None
@@ -75,6 +88,9 @@ class _Helper:
         # Arrays that are passed to kernels cost a record each; an address costs nothing.
         self.given_at, self.done_at = (self.counters[place:].ctypes.data for place in (_GIVEN, _DONE))
         self.awake, self.finished = threading.Event(), threading.Event()
+        thread = threading.Thread(target=_work, args=(self,), name=name, daemon=True)
+        thread.start()
+        self.thread = thread.native_id or 0
 
     def give(self, part: Part) -> None:
         """Do this, after what was given before."""
@@ -90,7 +106,6 @@ class _Helper:
     def _call(self) -> None:
         self.counters[_GIVEN] += 1
         if not self.awake.is_set():
-            self.cores = _others()
             self.awake.set()
 
     def wait(self) -> None:
@@ -117,7 +132,6 @@ def _work(helper: _Helper) -> None:
             helper.awake.clear()
             if helper.counters[_GIVEN] == done:
                 helper.awake.wait()
-                _stay_on(helper.cores)
             there = _reaches(helper.given_at, done + 1, _LOOKS_FOR_WORK)
         if helper.ended:
             return
@@ -126,20 +140,9 @@ def _work(helper: _Helper) -> None:
         there = _report(helper.done_at, helper.given_at, done, _LOOKS_FOR_WORK)
 
 
-def _others() -> set[int]:
-    """The cores that this thread may run on but the one that it is on; nothing where there is no other.
-
-    Threads that hand the GIL to each other are put on one core, and it takes the system many milliseconds to find that
-    both are busy while another core idles: steps after a pause took three times as long.
-    """
-    return os.sched_getaffinity(0) - {_LIBRARY.sched_getcpu()} if _TELLS_CORES else set()
-
-
-def _stay_on(cores: set[int]) -> None:
-    """Keep this thread on these cores, if there are any and the system lets it."""
-    if cores:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, cores)
+def _current_core() -> int:
+    """The core that this thread is on; always the same where the system does not tell."""
+    return int(_LIBRARY.sched_getcpu()) if _TELLS_CORES else 0
 
 
 def _do(helper: _Helper) -> None:

@@ -32,7 +32,7 @@ from convnet.ops.neuron import IDENT, NeuronFunction
 OUTPUTS = 4  # m: F(4, 3) and F(4, 5) save most, and round little more than F(3, ...)
 SIZES = (3, 5)  # r: filters that it pays for
 
-CACHE = 2 << 20  # bytes of transformed numbers that a thread works on, and of what it makes of them
+CACHE = 3 << 19  # bytes of transformed numbers that a thread works on, and of what it makes of them
 _ITEMS = 16  # of a launch: any usual number of threads does equally many
 
 _RELU, _IDENT = NeuronFunction("relu").code, IDENT.code
