@@ -42,14 +42,14 @@ def never_of_a_tuple(start, stop, pair):
     ("kernel", "expected"), [(by_name, 5), (in_an_expression, 5), (for_an_overlapping_copy, 5), (never, 0)]
 )
 def test_allocations_are_counted(kernel, expected, threads):
-    dev = CountingDevice(threads)
+    dev = CountingDevice(threads=threads)
     launch = dev.parallel(kernel, 5, np.ones(5), np.ones(5))
     launch()
     assert dev.allocations(launch) == expected
 
 
 def test_arrays_in_tuples_are_arguments():
-    dev = CountingDevice(2)
+    dev = CountingDevice(threads=2)
     launch = dev.parallel(never_of_a_tuple, 5, (np.ones(5), np.ones(5)))
     launch()
     assert dev.allocations(launch) == 0

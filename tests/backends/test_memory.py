@@ -2,6 +2,7 @@
 
 import itertools
 
+import numba
 import numpy as np
 import pytest
 
@@ -14,14 +15,44 @@ def addresses(array):
     return array.ctypes.data, array.ctypes.data + array.nbytes
 
 
+@numba.njit(nogil=True)
+def takes_one(start, stop, a):
+    """Do nothing."""
+
+
+@numba.njit(nogil=True)
+def takes_two(start, stop, a, b):
+    """Do nothing."""
+
+
+@numba.njit(nogil=True)
+def takes_six(start, stop, a, b, c, d, e, f):
+    """Do nothing."""
+
+
+KERNELS = {1: takes_one, 2: takes_two, 6: takes_six}
+
+
+class Given:
+    """What the parts of a launch were given, by start, as the last launch left it."""
+
+    def __init__(self, launch):
+        self._launch = launch
+
+    def __getitem__(self, start):
+        return next(tuple(values) for first, _, *values in self._arguments() if first == start)
+
+    def values(self):
+        return [tuple(values) for _, _, *values in self._arguments()]
+
+    def _arguments(self):
+        return [call.arguments for call in self._launch.calls]
+
+
 def launch_of(dev, items, *arguments):
-    """A launch, and a list of what its parts were given, by start, as the last launch left it."""
-    given = {}
-
-    def kernel(start, stop, *values):
-        given[start] = values
-
-    return dev.parallel(kernel, items, *arguments), given
+    """A launch, and what its parts were given."""
+    launch = dev.parallel(KERNELS[len(arguments)], items, *arguments)
+    return launch, Given(launch)
 
 
 def test_blocks_are_aligned_and_zeroed():
@@ -56,11 +87,11 @@ def test_views_are_made_once_and_again_when_the_memory_has_grown():
 def test_every_part_has_scratch_arrays_of_its_own(parts):
     wanted = [Scratch((3, 5), np.float32), Scratch((7,), np.uint16), Scratch((2,), np.float64)]
     wanted.append(wanted[0])  # again: another array
-    launch, given = launch_of(CpuDevice(threads=parts), parts, "before", *wanted, 4)
+    launch, given = launch_of(CpuDevice(threads=parts), parts, 3, *wanted, 4)
     launch()
-    assert len(given) == parts
+    assert len(given.values()) == parts
     for before, *arrays, after in given.values():
-        assert (before, after) == ("before", 4)
+        assert (before, after) == (3, 4)
         assert [(array.shape, array.dtype) for array in arrays] == [(item.shape, item.dtype) for item in wanted]
         assert all(array.flags.c_contiguous and array.ctypes.data % 64 == 0 for array in arrays)
     bounds = sorted(addresses(array) for _, *arrays, _ in given.values() for array in arrays)

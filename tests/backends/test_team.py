@@ -6,11 +6,17 @@ import gc
 import threading
 import time
 import weakref
+from typing import Any
 
+import numba
+import numpy as np
 import pytest
 
 from convnet.backends.cpu import team
-from convnet.backends.cpu.team import Team
+from convnet.backends.cpu.counters import load, pause, store
+from convnet.backends.cpu.team import Team, TeamLaunch
+
+LONG = 200_000_000  # times to look: until a test is given up
 
 
 @pytest.fixture(params=["awake", "asleep"])
@@ -22,50 +28,87 @@ def looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     return str(request.param)
 
 
+@numba.njit(nogil=True)
+def count(part: int, done: Any) -> None:
+    done[part] += 1
+
+
+@numba.njit(nogil=True)
+def meet(part: int, parts: int, here: int, met: Any) -> None:
+    """Say that this part is here, and wait for the others. here: the address of a counter for each."""
+    store(here + 8 * part, 1)
+    for other in range(parts):
+        left = LONG
+        while load(here + 8 * other) == 0 and left > 0:
+            pause()
+            left -= 1
+        met[part] += load(here + 8 * other)
+
+
+@numba.njit(nogil=True)
+def wait_for(part: int, flag: int, done: Any) -> None:
+    """Wait for a flag at an address, but in part 0."""
+    left = 0 if part == 0 else LONG
+    while load(flag) == 0 and left > 0:
+        pause()
+        left -= 1
+    done[part] += 1
+
+
+@numba.njit(nogil=True)
+def fail(part: int, failing: int, done: Any) -> None:
+    if part == failing:
+        raise ZeroDivisionError
+    done[part] += 1
+
+
+def counting(many: Team, parts: int) -> tuple[TeamLaunch, Any]:
+    """A launch, and how often each part of it was done."""
+    done = np.zeros(parts, np.int64)
+    return TeamLaunch(many, count, [(part, done) for part in range(parts)]), done
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_every_part_is_done_once_before_run_returns(looks: str, threads: int) -> None:
-    many, done = Team(threads, "team"), []
-    for launch in range(300):
-        parts = launch % threads + 1
-        many.run([(lambda *part: done.append(part), (launch, part)) for part in range(parts)])
-        assert sorted(done) == [(launch, part) for part in range(parts)]
-        done.clear()
+def test_every_part_is_done_once_before_a_launch_returns(looks: str, threads: int) -> None:
+    many = Team(threads, "team")
+    launches = [counting(many, parts) for parts in range(1, threads + 1)]
+    for repeat in range(100):
+        for launch, done in launches:
+            launch()
+            assert done.tolist() == [repeat + 1] * len(done)
 
 
 def test_parts_are_done_at_the_same_time(looks: str) -> None:
-    meeting = threading.Barrier(3, timeout=20)
-    Team(3, "team").run([(meeting.wait, ()) for _ in range(3)])
+    here, met = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    TeamLaunch(Team(3, "team"), meet, [(part, 3, here.ctypes.data, met) for part in range(3)])()
+    assert met.tolist() == [3, 3, 3]
 
 
 def test_work_is_done_after_a_pause(looks: str) -> None:
-    two, done = Team(2, "team"), []
-    for _ in range(3):
+    launch, done = counting(Team(2, "team"), 2)
+    for repeat in range(3):
         time.sleep(0.05)  # long enough to fall asleep
-        two.run([(done.append, (0,)), (done.append, (1,))])
-    assert sorted(done) == [0, 0, 0, 1, 1, 1]
+        launch()
+        assert done.tolist() == [repeat + 1] * 2
 
 
 def test_who_waits_for_a_slow_part_wakes_up(looks: str) -> None:
-    two = Team(2, "team")
-    for _ in range(3):
-        two.run([(int, ()), (time.sleep, (0.05,))])
+    flag, done = np.zeros(1, np.int64), np.zeros(2, np.int64)
+    launch = TeamLaunch(Team(2, "team"), wait_for, [(part, flag.ctypes.data, done) for part in range(2)])
+    threading.Timer(0.1, flag.fill, (1,)).start()
+    launch()
+    assert done.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
-def test_an_error_is_raised_when_all_are_done_and_only_once(looks: str, failing: int) -> None:
-    three, done = Team(3, "team"), []
-
-    def part(number: int) -> None:
-        if number == failing:
-            raise ZeroDivisionError(str(number))
-        time.sleep(0.02)
-        done.append(number)
-
-    with pytest.raises(ZeroDivisionError, match=str(failing)):
-        three.run([(part, (number,)) for number in range(3)])
-    assert sorted(done) == [number for number in range(3) if number != failing]
-    three.run([(done.append, (9,))] * 3)
-    assert done[2:] == [9, 9, 9]
+def test_a_failure_is_told_when_all_are_done_and_only_once(looks: str, failing: int) -> None:
+    three, done = Team(3, "team"), np.zeros(3, np.int64)
+    with pytest.raises(RuntimeError, match=r"^kernel fail failed$"):
+        TeamLaunch(three, fail, [(part, failing, done) for part in range(3)])()
+    assert done.tolist() == [int(part != failing) for part in range(3)]
+    launch, done = counting(three, 3)
+    launch()
+    assert done.tolist() == [1, 1, 1]
 
 
 def test_threads_end_with_their_team(looks: str) -> None:
@@ -75,7 +118,7 @@ def test_threads_end_with_their_team(looks: str) -> None:
         return sum(thread.name == "a team of four" for thread in threading.enumerate())
 
     assert running() == 3
-    many.run([(int, ())] * 4)
+    counting(many, 4)[0]()
     del many
     gc.collect()
     until = time.monotonic() + 20
@@ -84,39 +127,64 @@ def test_threads_end_with_their_team(looks: str) -> None:
     assert not running()
 
 
-def test_nothing_given_is_kept() -> None:
-    class Thing:
-        """Told by whether it is still there."""
-
-    two, thing = Team(2, "team"), Thing()
-    seen, parts = weakref.ref(thing), [(int, ()), (id, (thing,))]
-    two.run(parts)
-    del thing, parts
+def test_nothing_of_a_launch_that_is_gone_is_kept() -> None:
+    two = Team(2, "team")
+    launch, done = counting(two, 2)
+    seen = weakref.ref(done)
+    launch()
+    del launch, done
     gc.collect()
     assert seen() is None
 
 
-def test_errors_of_all_parts_are_forgotten_together(looks: str) -> None:
-    three, done = Team(3, "team"), []
-    with pytest.raises(ZeroDivisionError):
-        three.run([(divmod, (1, 0))] * 3)
-    three.run([(done.append, (1,))] * 3)
-    assert done == [1, 1, 1]
+def test_what_a_launch_was_given_is_kept_with_it() -> None:
+    two, total = Team(2, "team"), np.zeros(2, np.int64)
+    launch = TeamLaunch(two, add, [(part, np.full(100_000, 7), total) for part in range(2)])
+    launch()
+    del two
+    gc.collect()
+    np.full(100_000, 9)  # would take the place of what is gone
+    launch()
+    assert total.tolist() == [1_400_000] * 2
+
+
+@numba.njit(nogil=True)
+def add(part: int, numbers: Any, total: Any) -> None:
+    for number in numbers:
+        total[part] += number
 
 
 def test_work_given_after_an_interruption_is_done(looks: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    two, done = Team(2, "team"), []
+    two, flag, done = Team(2, "team"), np.zeros(1, np.int64), np.zeros(2, np.int64)
 
     def interrupted(_helper: object) -> None:
         raise KeyboardInterrupt
 
+    slow = TeamLaunch(two, wait_for, [(part, flag.ctypes.data, done) for part in range(2)])
     with monkeypatch.context() as patch:
+        patch.setattr(team, "_LOOKS_FOR_END", 1)
         patch.setattr(team._Helper, "wait", interrupted)
-        patch.setattr(team._Helper, "give", lambda helper, part: (setattr(helper, "part", part), helper._call()))
         with pytest.raises(KeyboardInterrupt):
-            two.run([(int, ()), (time.sleep, (0.05,))])
-    two.run([(done.append, (0,)), (done.append, (1,))])
-    assert sorted(done) == [0, 1]
+            slow()
+    launch, others = counting(two, 2)
+    threading.Timer(0.1, flag.fill, (1,)).start()
+    launch()
+    assert (done.tolist(), others.tolist()) == ([1, 1], [1, 1])
+
+
+def test_helpers_leave_the_core_to_which_the_caller_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    moves: list[tuple[int, set[int]]] = []
+    cores = iter([0, 0, 1, 1])
+    monkeypatch.setattr(team, "_TELLS_CORES", True)
+    monkeypatch.setattr(team, "_LIBRARY", type("Library", (), {"sched_getcpu": lambda _self: next(cores)})())
+    monkeypatch.setattr(team.os, "sched_getaffinity", lambda _thread: {0, 1, 2}, raising=False)
+    monkeypatch.setattr(team.os, "sched_setaffinity", lambda *given: moves.append(given), raising=False)
+    three = Team(3, "team")
+    first, second = (helper.thread for helper in three.helpers)
+    launch, _ = counting(three, 3)
+    for _ in range(4):
+        launch()
+    assert moves == [(first, {1, 2}), (second, {1, 2}), (first, {0, 2}), (second, {0, 2})]
 
 
 def test_a_system_that_forbids_to_choose_cores(looks: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +192,8 @@ def test_a_system_that_forbids_to_choose_cores(looks: str, monkeypatch: pytest.M
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(team.os, "sched_setaffinity", forbidden, raising=False)
-    two, done = Team(2, "team"), []
+    launch, done = counting(Team(2, "team"), 2)
     for _ in range(3):
         time.sleep(0.02)
-        two.run([(done.append, (0,)), (done.append, (1,))])
-    assert sorted(done) == [0, 0, 0, 1, 1, 1]
+        launch()
+    assert done.tolist() == [3, 3]

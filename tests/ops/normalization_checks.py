@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from convnet.backends.cpu.device import Array, CpuDevice, Scratch
+from convnet.backends.cpu.jit import kernel
 from convnet.ops.rnorm import Normalization
 
 from . import reference_norm
@@ -31,6 +32,7 @@ def poison(run: Run) -> None:
         device.upload(np.full(array.shape, np.nan), array)
 
 
+@kernel
 def _fill(start: int, stop: int, scratch: Array) -> None:
     scratch[:] = np.nan
 

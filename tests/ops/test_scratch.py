@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
-from convnet.backends.cpu.memory import array_at
+from convnet.backends.cpu.memory import aligned_bytes, array_at
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.local import LocalGeometry
 from convnet.ops.rnorm import Normalization
@@ -57,26 +57,29 @@ class GuardedDevice(CpuDevice):
     """A device whose scratch arrays begin as NaN and lie between bytes that kernels must leave as they are."""
 
     def parallel(self, kernel: Callable[..., None], items: int, *arguments: Any) -> Launch:
-        wanted = {place: item for place, item in enumerate(arguments) if isinstance(item, Scratch)}
-        guarded = [
-            Scratch((_size(item) + 2 * _GUARD,), np.uint8) if isinstance(item, Scratch) else item for item in arguments
-        ]
+        self._guarded: list[tuple[int, Array]] = []  # the place of an argument, and all bytes around it
+        launch, guarded = super().parallel(kernel, items, *arguments), self._guarded
 
-        def watched(start: int, stop: int, *ready: Any) -> None:
-            values = list(ready)
-            for place, item in wanted.items():
-                ready[place][:] = 0xFF  # NaN, of either type
-                values[place] = array_at(ready[place], _GUARD, item.shape, item.dtype)
-            kernel(start, stop, *values)
-            for place in wanted:
-                assert (ready[place][:_GUARD] == 0xFF).all(), f"written before argument {place}"
-                assert (ready[place][-_GUARD:] == 0xFF).all(), f"written behind argument {place}"
+        def watched() -> None:
+            for _, room in guarded:
+                room[:] = 0xFF  # NaN, of either type
+            launch()
+            for place, room in guarded:
+                assert (room[:_GUARD] == 0xFF).all(), f"written before argument {place}"
+                assert (room[-_GUARD:] == 0xFF).all(), f"written behind argument {place}"
 
-        return super().parallel(watched, items, *guarded)
+        return watched
 
+    def _with_scratch(self, parts: int, arguments: tuple[Any, ...]) -> list[list[Any]]:
+        return [[self._guard(*argument) for argument in enumerate(arguments)] for _ in range(parts)]
 
-def _size(item: Scratch) -> int:
-    return int(np.prod(item.shape)) * np.dtype(item.dtype).itemsize
+    def _guard(self, place: int, argument: Any) -> Any:
+        if not isinstance(argument, Scratch):
+            return argument
+        size = int(np.prod(argument.shape)) * np.dtype(argument.dtype).itemsize
+        room = aligned_bytes(size + 2 * _GUARD)
+        self._guarded.append((place, room))
+        return array_at(room, _GUARD, argument.shape, argument.dtype)
 
 
 def launch_of(name: str, dev: CpuDevice, dtype: Any) -> tuple[Launch, list[Array]]:

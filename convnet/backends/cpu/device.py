@@ -14,7 +14,7 @@ import threadpoolctl
 # Loads SciPy's BLAS: only libraries that are loaded can be set to one thread.
 from convnet.backends.cpu import blas
 from convnet.backends.cpu.memory import Array, Scratch, SharedMemory, aligned_bytes, array_at
-from convnet.backends.cpu.team import Team
+from convnet.backends.cpu.team import Team, TeamLaunch
 from convnet.backends.cpu.worker import Worker
 from convnet.backends.launches import Launch
 from convnet.tensor import NumberTypes
@@ -140,14 +140,7 @@ class CpuDevice:
             [items * part // parts, items * (part + 1) // parts, *own]
             for part, own in enumerate(self._with_scratch(parts, arguments))
         ]
-        team, late = self._team, [position for position, argument in enumerate(calls[0]) if callable(argument)]
-        if not late:
-            return partial(team.run, [(kernel, call) for call in calls])
-
-        def launch() -> None:
-            team.run([(kernel, _with_late_values(call, late)) for call in calls])
-
-        return launch
+        return TeamLaunch(self._team, kernel, calls)
 
     def _with_scratch(self, parts: int, arguments: tuple[Any, ...]) -> list[list[Any]]:
         """The arguments of each part, with functions that give its own arrays in place of each Scratch."""
@@ -165,11 +158,3 @@ class CpuDevice:
 
 def _wait(event: threading.Event) -> None:
     event.wait()
-
-
-def _with_late_values(call: list[Any], late: list[int]) -> list[Any]:
-    """A copy of the call in which the results of the functions at the positions `late` stand in their place."""
-    ready = call.copy()
-    for position in late:
-        ready[position] = call[position]()
-    return ready

@@ -1,0 +1,124 @@
+"""Calls of kernels from native code: function and arguments lie in memory, so that no thread needs the GIL to begin.
+
+Two threads that unpack Python's arguments wait for each other's GIL, and a launch took 25 to 60 microseconds, as long
+as many kernels themselves. Here each call is unpacked once, when it is prepared; only what has changed is written anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import typeof, types
+from numba.core import cgutils
+from numba.core.callconv import RETCODE_NONE, RETCODE_OK
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from convnet.backends.cpu.vectors import INT
+
+_HEAD = 2  # numbers before the arguments: the address of what unpacks them, and that of the kernel
+
+# numba's native arguments, by what they take of a number of 64 bits.
+_CODES = {"i64": "l", "i32": "w", "i16": "h", "i8": "b", "float": "f", "double": "d"}
+_KINDS: dict[str, Any] = {
+    "l": INT, "w": ir.IntType(32), "h": ir.IntType(16), "b": ir.IntType(8), "f": ir.FloatType(), "d": ir.DoubleType(),
+}  # fmt: skip
+
+
+class Call:
+    """A call of a kernel with these arguments, which are kept for as long as it is."""
+
+    def __init__(self, kernel: Any, arguments: Sequence[Any]) -> None:
+        kinds = tuple(typeof(argument) for argument in arguments)
+        kernel.compile(kinds)
+        compiled = kernel.overloads[kinds]
+        self.arguments = list(arguments)
+        numbers = [list(_numbers(argument)) for argument in arguments]
+        self._starts = np.cumsum([_HEAD, *map(len, numbers)]).tolist()
+        function = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+        head = [_caller(_codes(kinds)), function]
+        self._block = np.array([*head, *(number for each in numbers for number in each)], np.int64)
+        self.address: int = self._block.ctypes.data
+
+    def replace(self, position: int, argument: Any) -> None:
+        """Another argument of the same type in the place of one."""
+        self.arguments[position] = argument
+        numbers = list(_numbers(argument))
+        self._block[self._starts[position] : self._starts[position] + len(numbers)] = numbers
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """A value as 64 bits each of what numba passes for it, in its order."""
+    if isinstance(value, np.ndarray):
+        # The first two are numba's and Python's owner of the memory: nobody counts references to what a call keeps.
+        yield from (0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides)
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, (float, np.floating)):
+        yield int(np.asarray(value).view(f"i{np.asarray(value).itemsize}"))
+    else:
+        yield (int(value) + 2**63) % 2**64 - 2**63
+
+
+def _codes(kinds: tuple[Any, ...]) -> str:
+    """A letter for each of numba's native arguments."""
+    flat = cpu_target.target_context.get_arg_packer(kinds).argument_types
+    return "".join("l" if isinstance(kind, ir.PointerType) else _CODES[str(kind)] for kind in flat)
+
+
+_LIBRARIES: list[Any] = []  # that hold the functions
+
+
+@cache
+@global_compiler_lock
+def _caller(codes: str) -> int:
+    """The address of a function that takes a call's address, calls its kernel, and tells whether it failed.
+
+    An address and an integer of 64 bits are passed the same way, so that many kernels share one.
+    """
+    library = cpu_target.target_context.codegen().create_library(f"call_{codes}")
+    module = library.create_ir_module(f"call_{codes}")
+    function = ir.Function(module, ir.FunctionType(INT, [INT]), f"convnet_call_{codes}")
+    builder = ir.IRBuilder(function.append_basic_block())
+    numbers = builder.inttoptr(function.args[0], INT.as_pointer())
+    # numba's functions also take where to write their result, of which there is none, and their exception.
+    arguments = [cgutils.alloca_once(builder, INT), cgutils.alloca_once(builder, INT)]
+    for place, code in enumerate(codes, _HEAD):
+        arguments.append(_narrowed(builder, builder.load(builder.gep(numbers, [INT(place)])), _KINDS[code]))
+    kind = ir.FunctionType(ir.IntType(32), [argument.type for argument in arguments])
+    kernel = builder.inttoptr(builder.load(builder.gep(numbers, [INT(1)])), kind.as_pointer())
+    status = builder.call(kernel, arguments)
+    fine = [builder.icmp_signed("==", status, code) for code in (RETCODE_OK, RETCODE_NONE)]
+    builder.ret(builder.zext(builder.not_(builder.or_(*fine)), INT))
+    library.add_ir_module(module)
+    library.finalize()
+    _LIBRARIES.append(library)
+    return int(library.get_pointer_to_function(function.name))
+
+
+def _narrowed(builder: Any, number: Any, kind: Any) -> Any:
+    """The value that 64 bits hold."""
+    if kind == INT:
+        return number
+    if isinstance(kind, ir.IntType):
+        return builder.trunc(number, kind)
+    if isinstance(kind, ir.FloatType):
+        number = builder.trunc(number, ir.IntType(32))
+    return builder.bitcast(number, kind)
+
+
+@intrinsic
+def make(_typing_context: Any, call: Any) -> Any:
+    """Make the call at an address, for use inside kernels; 1 if it failed."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        caller = builder.load(builder.inttoptr(values[0], INT.as_pointer()))
+        return builder.call(builder.inttoptr(caller, ir.FunctionType(INT, [INT]).as_pointer()), [values[0]])
+
+    return types.int64(call), generate
