@@ -22,7 +22,7 @@ GEOMETRY, NOISE, ORDER, LABEL = 0xDA7A0000, 0xDA7A0001, 0xDA7A0002, 0xDA7A0003
 # Views of an image: upper left, upper right, centre, lower left, lower right; then the same mirrored.
 CENTRE, PLAIN_VIEWS = 2, 5
 
-_CHUNK = 256  # images summed at once
+_PIXELS = 1 << 16  # summed at once
 
 
 def draw(seed: int, stream: int, epoch: int, cases: Integers) -> Words:
@@ -160,10 +160,11 @@ def colour_covariance(images: Array) -> Floats:
     Summed without BLAS: its result could depend on the number of threads.
     """
     sums, products, count = np.zeros(3), np.zeros((3, 3)), max(1, images[..., 0].size)
-    for start in range(0, len(images), _CHUNK):
-        colours = [images[start : start + _CHUNK, ..., colour].astype(np.float64) for colour in range(3)]
-        sums += [colour.sum() for colour in colours]
-        products += [[(one * other).sum() for other in colours] for one in colours]
+    some = max(1, _PIXELS * len(images) // count)  # images whose pixels stay in the processor's cache
+    for start in range(0, len(images), some):
+        colours = np.ascontiguousarray(images[start : start + some].reshape(-1, 3).T, np.float64)
+        sums += colours.sum(axis=1)
+        products += [[np.einsum("i,i", one, other) for other in colours] for one in colours]
     mean = sums / count
     covariance: Floats = products / count - np.outer(mean, mean)
     return covariance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -51,9 +52,14 @@ def photograph_patches(size: tuple[int, int]) -> tuple[Array, Integers]:
     labels = np.concatenate((train, test))
     regions = [parts[label][case >= len(train)] for case, label in enumerate(labels)]
     random = np.random.default_rng(0)
+    boxes = [_box(region, size, random) for region in regions]
     pixels = np.empty((len(labels), *size, 3), np.uint8)
-    for case, region in enumerate(regions):
-        pixels[case] = _patch(region, size, random)
+
+    def fill(case: int) -> None:
+        pixels[case] = regions[case].resize(size[::-1], Resampling.BILINEAR, box=boxes[case])
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(fill, range(len(labels))))  # lest errors are lost
     return pixels, labels
 
 
@@ -83,10 +89,9 @@ def split_photograph(image: Image) -> tuple[Image, Image]:
     return image.crop((0, 0, border, image.height)), image.crop((border, 0, image.width, image.height))
 
 
-def _patch(region: Image, size: tuple[int, int], random: np.random.Generator) -> Array:
-    """A patch of a random side at a random place, scaled to `size` (y, x): (y, x, 3)."""
+def _box(region: Image, size: tuple[int, int], random: np.random.Generator) -> tuple[float, float, float, float]:
+    """The left, top, right and bottom of a patch of a random side at a random place; its shape is that of `size`."""
     side = random.uniform(*SIDES) * region.height
     height, width = (side * extent / max(size) for extent in size)
     top, left = random.uniform(0, region.height - height), random.uniform(0, region.width - width)
-    patch = region.resize((size[1], size[0]), Resampling.BILINEAR, box=(left, top, left + width, top + height))
-    return np.asarray(patch)
+    return left, top, left + width, top + height
