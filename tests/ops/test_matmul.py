@@ -56,7 +56,7 @@ def test_the_shapes_are_cut_as_the_tests_expect() -> None:
 def test_tiles_are_whole_vectors_with_enough_work(length: int, work: int) -> None:
     size = cpu.tile(length, work)
     assert size % 16 == 0
-    assert size >= length or size * work >= 2**23 * 0.9
+    assert size >= length or size * work >= 2**20 * 0.9
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
 from convnet.ops.pool import PoolGeometry, cpu_avg, cpu_max
 from convnet.ops.pool.cpu_window import Pool
@@ -48,7 +52,8 @@ def fprop_sum(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Lau
 def _fprop_sum(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry, *, divide: bool) -> Launch:
     _check(geometry, len(x), (x,), (y,))
     return dev.parallel(
-        cpu_avg.fprop, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry), divide
+        cpu_avg.fprop, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry),
+        _factors(geometry, x.dtype, divide=divide),
     )  # fmt: skip
 
 
@@ -67,9 +72,19 @@ def _bprop_sum(
 ) -> Launch:
     _check(geometry, len(dx), (dx,), (dy,))
     return dev.parallel(
-        cpu_avg.bprop, len(dx) * geometry.maps.y, dy.reshape(-1), dx.reshape(-1), _numbers(geometry), divide,
-        accumulate,
+        cpu_avg.bprop, len(dx) * geometry.maps.y, dy.reshape(-1), dx.reshape(-1), _numbers(geometry),
+        _factors(geometry, dx.dtype, divide=divide), accumulate,
     )  # fmt: skip
+
+
+def _factors(geometry: PoolGeometry, dtype: Any, *, divide: bool) -> Array:
+    """The factors of convnet.ops.pool.cpu_avg."""
+    pixels = []
+    for outputs, image in ((geometry.outputs_y, geometry.maps.y), (geometry.outputs_x, geometry.maps.x)):
+        begin = geometry.start + geometry.stride * np.arange(outputs)
+        pixels.append(np.clip(begin + geometry.size, 0, image) - np.clip(begin, 0, image))
+    count = np.maximum(1, np.outer(*pixels)) if divide else np.ones((geometry.outputs_y, geometry.outputs_x))
+    return (1 / count).astype(dtype)
 
 
 def _check(geometry: PoolGeometry, cases: int, inputs: tuple[Array, ...], outputs: tuple[Array, ...]) -> None:
