@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from gpu_recorder import Gemm, KernelSource, Launched, Recorded
 from gpu_resources import Resources
-from gpu_steps import operations
 
 from convnet.ops.conv import ConvGeometry
+from convnet.plan.work import flops_of
 
 CONVOLUTIONS = ("conv.fprop", "conv.bprop_acts", "conv.bprop_weights")
 _K_BYTES = 64  # along K in a step of the convolutions' kernels: K_STEP of <convnet/tile.cuh>
@@ -89,7 +89,7 @@ def count(
     recorded: Recorded, found: Mapping[KernelSource, Resources], card: Card, precision: str, cases: int
 ) -> StepCount:
     """Count a step of `cases` cases; `found`: what its kernels need."""
-    flop = operations(recorded.step, cases)
+    flop = flops_of(recorded.step, cases)
     launches = []
     for launch in recorded.launches:
         if isinstance(launch, Gemm):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gpu_steps import operations, tensor_bytes
 from gpu_timing import CudaMarks
 
 from convnet.backends.cuda.cublas import gemm
@@ -13,6 +12,7 @@ from convnet.backends.cuda.device import CudaDevice
 from convnet.graph.layer_graph import LayerGraph
 from convnet.net import ConvNet
 from convnet.plan.step import Step
+from convnet.plan.work import flops_of, traffic_of
 
 REPEATS = 20
 
@@ -52,6 +52,6 @@ def layers(graph: LayerGraph, data: list[Any], device: CudaDevice, ceiling: dict
 
 
 def _rate(step: Step, mini: int, net: ConvNet, ms: float) -> tuple[float, str]:
-    if flop := operations(step, mini):
+    if flop := flops_of(step, mini):
         return flop / ms / 1e9, "TFLOP/s"
-    return tensor_bytes(step, net.bound, mini) / ms / 1e6, "GB/s"
+    return traffic_of(step, net.bound.plan.types, mini) / ms / 1e6, "GB/s"

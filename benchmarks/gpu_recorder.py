@@ -14,7 +14,6 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from gpu_standin import GPUArray
-from gpu_steps import added_to, tensor_bytes
 
 from convnet.backends.cuda.cublas import Matrices
 from convnet.backends.cuda.device import CudaDevice, Workspace
@@ -23,6 +22,7 @@ from convnet.ops.dropout import Counter
 from convnet.plan.bind import BoundPlan
 from convnet.plan.build import build_plan, layouts
 from convnet.plan.step import Step
+from convnet.plan.work import added_to, traffic_of
 from convnet.weights.schedule import Progress
 from convnet.weights.store import WeightStore
 
@@ -149,7 +149,7 @@ class RecordingBlas:
 
 @dataclass
 class Recorded:
-    """A step of the plan and its launches. size: bytes that it must move: its tensors, once each; see `tensor_bytes`.
+    """A step of the plan and its launches. size: bytes that it must move: its tensors, once each; see `traffic_of`.
 
     target: the address of what the step adds to; None where it overwrites.
     """
@@ -176,7 +176,8 @@ def record(graph: LayerGraph, mini: int, precision: str, processors: int, capabi
     for step, launch in bound.program(training=True, cases=mini):
         device.launched = []
         launch()
-        found.append(Recorded(step, tensor_bytes(step, bound, mini), _target(step, bound, mini), device.launched))
+        size = traffic_of(step, bound.plan.types, mini)
+        found.append(Recorded(step, size, _target(step, bound, mini), device.launched))
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from convnet.ops.conv import ConvGeometry
 from convnet.plan.step import Plan, Step
-from convnet.tensor import Tensor
+from convnet.tensor import NumberTypes, Tensor
 
 # The arguments, by position, that an operation reads and writes back even where it does not `accumulate`.
 _REWRITTEN = {
@@ -40,13 +40,33 @@ def work_of(step: Step, plan: Plan, cases: int) -> Work:
     the bytes of all arrays that are read and of all that are written, so that one that is added to counts twice.
     """
     own = plan.cut(cases)[step.part][1]
+    if flops := flops_of(step, own):
+        return Work(flops=flops)
+    return Work(traffic=traffic_of(step, plan.types, own))
+
+
+def flops_of(step: Step, cases: int) -> int:
+    """The additions and multiplications of a step's product of matrices, in so many cases; 0 if it has none."""
     name = step.operation.partition(".")[0]
     if name in ("conv", "local"):
-        return Work(flops=2 * own * _filter_weights(step))
+        return 2 * cases * _filter_weights(step)
     if name == "matmul":
-        return Work(flops=2 * own * math.prod(tensor.memory.numbers for tensor in step.tensors() if _per_case(tensor)))
-    sizes = [math.prod(tensor.array_shape(own)) * plan.types.of(tensor.memory).itemsize for tensor in _touched(step)]
-    return Work(traffic=len(sizes) * min(sizes) if step.operation in _PARTIAL else sum(sizes))
+        return 2 * cases * math.prod(tensor.memory.numbers for tensor in step.tensors() if _per_case(tensor))
+    return 0
+
+
+def traffic_of(step: Step, types: NumberTypes, cases: int) -> int:
+    """The bytes that a step reads and writes, in so many cases."""
+    sizes = [math.prod(tensor.array_shape(cases)) * types.of(tensor.memory).itemsize for tensor in _touched(step)]
+    return len(sizes) * min(sizes) if step.operation in _PARTIAL else sum(sizes)
+
+
+def added_to(step: Step) -> Tensor | None:
+    """The tensor that a step adds to: `y`, or the last one of its arguments; None if it overwrites."""
+    if not step.parameters.get("accumulate"):
+        return None
+    found: Tensor = step.parameters.get("y") or [each for each in step.arguments if isinstance(each, Tensor)][-1]
+    return found
 
 
 def _filter_weights(step: Step) -> int:
@@ -64,5 +84,5 @@ def _touched(step: Step) -> Iterator[Tensor]:
     """Each tensor as often as the step goes over it."""
     yield from step.tensors()
     yield from (step.arguments[position] for position in _REWRITTEN.get(step.operation, ()))
-    if step.parameters.get("accumulate"):
-        yield [argument for argument in step.arguments if isinstance(argument, Tensor)][-1]
+    if (target := added_to(step)) is not None:
+        yield target

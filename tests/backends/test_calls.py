@@ -21,23 +21,23 @@ class Sizes(NamedTuple):
 
 @numba.njit
 def call(address: int) -> int:
-    return make(address)
+    return make(address, 11, -12)
 
 
 @numba.njit
-def told(number: Any, out: Any) -> None:
+def told(start: int, stop: int, number: Any, out: Any) -> None:
     out[0] = number
 
 
 @numba.njit
-def told_sizes(sizes: Any, flag: bool, out: Any) -> None:
+def told_sizes(start: int, stop: int, sizes: Any, flag: bool, out: Any) -> None:
     out[0] = sizes[1].height if flag else -1
     out[1] = sizes[1].share
     out[2] = sizes[0]
 
 
 @numba.njit
-def told_array(before: int, array: Any, after: int, out: Any) -> None:
+def told_array(start: int, stop: int, before: int, array: Any, after: int, out: Any) -> None:
     out[0] = before
     out[1] = after
     out[2] = array.shape[0]
@@ -47,7 +47,7 @@ def told_array(before: int, array: Any, after: int, out: Any) -> None:
 
 
 @numba.njit
-def told_arrays(arrays: Any, out: Any) -> None:
+def told_arrays(start: int, stop: int, arrays: Any, out: Any) -> None:
     for number in range(len(arrays)):
         out[number] = arrays[number].sum()
 
@@ -58,16 +58,28 @@ def told_arrays(arrays: Any, out: Any) -> None:
 ])  # fmt: skip
 def test_numbers(value: Any) -> None:
     out = np.zeros(1, np.asarray(value).dtype)
-    assert call(Call(told, (value, out)).address) == 0
+    assert call(Call(told, (0, 0, value, out)).address) == 0
     assert out[0] == value
     assert out.dtype != np.float32 or out[0].tobytes() == np.float32(value).tobytes()
 
 
+def test_the_first_and_the_last_item_are_those_of_the_call() -> None:
+    out = np.zeros(2, np.int64)
+    call(Call(told_range, (0, 0, out)).address)
+    assert out.tolist() == [11, -12]
+
+
+@numba.njit
+def told_range(start: int, stop: int, out: Any) -> None:
+    out[0] = start
+    out[1] = stop
+
+
 def test_tuples_in_tuples() -> None:
     out = np.zeros(3)
-    call(Call(told_sizes, ((7, Sizes(-3, 0.125)), True, out)).address)
+    call(Call(told_sizes, (0, 0, (7, Sizes(-3, 0.125)), True, out)).address)
     assert out.tolist() == [-3, 0.125, 7]
-    call(Call(told_sizes, ((7, Sizes(-3, 0.125)), False, out)).address)
+    call(Call(told_sizes, (0, 0, (7, Sizes(-3, 0.125)), False, out)).address)
     assert out.tolist() == [-1, 0.125, 7]
 
 
@@ -77,29 +89,29 @@ def test_tuples_in_tuples() -> None:
 ], ids=["whole", "turned", "part", "empty", "bytes"])  # fmt: skip
 def test_arrays_of_any_order(array: Any) -> None:
     found, expected = np.zeros(4), np.zeros(4)
-    call(Call(told_array, (5, array, -6, found)).address)
-    told_array(5, array, -6, expected)
+    call(Call(told_array, (0, 0, 5, array, -6, found)).address)
+    told_array(0, 0, 5, array, -6, expected)
     assert found.tolist() == expected.tolist()
 
 
 def test_tuples_of_arrays() -> None:
     out = np.zeros(3)
-    call(Call(told_arrays, ((np.ones(2), np.ones(3), np.ones(4)), out)).address)
+    call(Call(told_arrays, (0, 0, (np.ones(2), np.ones(3), np.ones(4)), out)).address)
     assert out.tolist() == [2, 3, 4]
 
 
 def test_an_argument_is_replaced_in_its_place() -> None:
     out = np.zeros(4)
-    given = Call(told_array, (5, np.ones((2, 1)), -6, out))
-    given.replace(1, np.full((1, 3), 2.0))
-    given.replace(2, 8)
+    given = Call(told_array, (0, 0, 5, np.ones((2, 1)), -6, out))
+    given.replace(3, np.full((1, 3), 2.0))
+    given.replace(4, 8)
     call(given.address)
     assert out.tolist() == [5, 8, 1, 2 * (31 * 31 + 31 + 1)]
 
 
 def test_functions_among_the_arguments_are_called_at_each_launch() -> None:
     numbers, out = iter([1.5, 2.5, 3.5]), np.zeros(1)
-    launch = TeamLaunch(Team(1, "team"), told, [(lambda: next(numbers), out)])
+    launch = TeamLaunch(Team(1, "team"), told, 1, [(lambda: next(numbers), out)])
     found = []
     for _ in range(2):
         launch()

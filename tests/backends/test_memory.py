@@ -34,19 +34,16 @@ KERNELS = {1: takes_one, 2: takes_two, 6: takes_six}
 
 
 class Given:
-    """What the parts of a launch were given, by start, as the last launch left it."""
+    """What the threads of a launch were given, by number, as the last launch left it."""
 
     def __init__(self, launch):
         self._launch = launch
 
-    def __getitem__(self, start):
-        return next(tuple(values) for first, _, *values in self._arguments() if first == start)
+    def __getitem__(self, number):
+        return self.values()[number]
 
     def values(self):
-        return [tuple(values) for _, _, *values in self._arguments()]
-
-    def _arguments(self):
-        return [call.arguments for call in self._launch.calls]
+        return [tuple(call.arguments[2:]) for call in self._launch.calls]
 
 
 def launch_of(dev, items, *arguments):

@@ -29,59 +29,91 @@ def looks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
 
 
 @numba.njit(nogil=True)
-def count(part: int, done: Any) -> None:
-    done[part] += 1
+def count(start: int, stop: int, done: Any) -> None:
+    for item in range(start, stop):
+        done[item] += 1
 
 
 @numba.njit(nogil=True)
-def meet(part: int, parts: int, here: int, met: Any) -> None:
-    """Say that this part is here, and wait for the others. here: the address of a counter for each."""
-    store(here + 8 * part, 1)
-    for other in range(parts):
-        left = LONG
-        while load(here + 8 * other) == 0 and left > 0:
+def meet(start: int, stop: int, items: int, here: int, met: Any) -> None:
+    """Say that these items are here, and wait for the others. here: the address of a counter for each."""
+    for item in range(start, stop):
+        store(here + 8 * item, 1)
+        for other in range(items):
+            left = LONG
+            while load(here + 8 * other) == 0 and left > 0:
+                pause()
+                left -= 1
+            met[item] += load(here + 8 * other)
+
+
+@numba.njit(nogil=True)
+def wait_for(start: int, stop: int, flag: int, waiting: int, done: Any) -> None:
+    """Wait for a flag at an address in the item `waiting`."""
+    for item in range(start, stop):
+        left = LONG if item == waiting else 0
+        while load(flag) == 0 and left > 0:
             pause()
             left -= 1
-        met[part] += load(here + 8 * other)
+        done[item] += load(flag) if item == waiting else 1
 
 
 @numba.njit(nogil=True)
-def wait_for(part: int, flag: int, done: Any) -> None:
-    """Wait for a flag at an address, but in part 0."""
-    left = 0 if part == 0 else LONG
-    while load(flag) == 0 and left > 0:
-        pause()
-        left -= 1
-    done[part] += 1
+def fail(start: int, stop: int, failing: int, done: Any) -> None:
+    for item in range(start, stop):
+        if item == failing:
+            raise ZeroDivisionError
+        done[item] += 1
 
 
-@numba.njit(nogil=True)
-def fail(part: int, failing: int, done: Any) -> None:
-    if part == failing:
-        raise ZeroDivisionError
-    done[part] += 1
+def shared(many: Team, kernel: Any, items: int, *arguments: Any) -> TeamLaunch:
+    """A launch that all threads of a team take part in, if there are enough items."""
+    return TeamLaunch(many, kernel, items, [arguments] * min(items, len(many.helpers) + 1))
 
 
-def counting(many: Team, parts: int) -> tuple[TeamLaunch, Any]:
-    """A launch, and how often each part of it was done."""
-    done = np.zeros(parts, np.int64)
-    return TeamLaunch(many, count, [(part, done) for part in range(parts)]), done
+def counting(many: Team, items: int) -> tuple[TeamLaunch, Any]:
+    """A launch, and how often each item of it was done."""
+    done = np.zeros(items, np.int64)
+    return shared(many, count, items, done), done
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_every_part_is_done_once_before_a_launch_returns(looks: str, threads: int) -> None:
+def test_every_item_is_done_once_before_a_launch_returns(looks: str, threads: int) -> None:
     many = Team(threads, "team")
-    launches = [counting(many, parts) for parts in range(1, threads + 1)]
+    launches = [counting(many, items) for items in (1, 2, 5, 17, 1000)]
     for repeat in range(100):
         for launch, done in launches:
             launch()
             assert done.tolist() == [repeat + 1] * len(done)
 
 
-def test_parts_are_done_at_the_same_time(looks: str) -> None:
+def test_items_are_done_at_the_same_time(looks: str) -> None:
     here, met = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    TeamLaunch(Team(3, "team"), meet, [(part, 3, here.ctypes.data, met) for part in range(3)])()
+    shared(Team(3, "team"), meet, 3, 3, here.ctypes.data, met)()
     assert met.tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize("waiting", [0, 199])
+def test_who_is_done_takes_items_of_a_slow_thread(waiting: int) -> None:
+    """One of two threads waits in its first or its last item until all others are done."""
+    flag, done = np.zeros(1, np.int64), np.zeros(200, np.int64)
+    launch = shared(Team(2, "team"), wait_for, 200, flag.ctypes.data, waiting, done)
+    seen: list[int] = []
+
+    def end() -> None:
+        until = time.monotonic() + 20
+        # The slow thread holds the piece that it waits in: 200 items are 16 pieces of 12 or 13.
+        while done.sum() < 200 - 13 and time.monotonic() < until:
+            time.sleep(0.001)
+        seen.append(int(done.sum()))
+        flag.fill(1)
+
+    watch = threading.Thread(target=end)
+    watch.start()
+    launch()
+    watch.join()
+    assert seen[0] >= 200 - 13
+    assert done.tolist() == [1] * 200
 
 
 def test_work_is_done_after_a_pause(looks: str) -> None:
@@ -92,9 +124,10 @@ def test_work_is_done_after_a_pause(looks: str) -> None:
         assert done.tolist() == [repeat + 1] * 2
 
 
-def test_who_waits_for_a_slow_part_wakes_up(looks: str) -> None:
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_who_waits_for_a_slow_item_wakes_up(looks: str, waiting: int) -> None:
     flag, done = np.zeros(1, np.int64), np.zeros(2, np.int64)
-    launch = TeamLaunch(Team(2, "team"), wait_for, [(part, flag.ctypes.data, done) for part in range(2)])
+    launch = shared(Team(2, "team"), wait_for, 2, flag.ctypes.data, waiting, done)
     threading.Timer(0.1, flag.fill, (1,)).start()
     launch()
     assert done.tolist() == [1, 1]
@@ -104,8 +137,8 @@ def test_who_waits_for_a_slow_part_wakes_up(looks: str) -> None:
 def test_a_failure_is_told_when_all_are_done_and_only_once(looks: str, failing: int) -> None:
     three, done = Team(3, "team"), np.zeros(3, np.int64)
     with pytest.raises(RuntimeError, match=r"^kernel fail failed$"):
-        TeamLaunch(three, fail, [(part, failing, done) for part in range(3)])()
-    assert done.tolist() == [int(part != failing) for part in range(3)]
+        shared(three, fail, 3, failing, done)()
+    assert done.tolist() == [int(item != failing) for item in range(3)]
     launch, done = counting(three, 3)
     launch()
     assert done.tolist() == [1, 1, 1]
@@ -139,7 +172,7 @@ def test_nothing_of_a_launch_that_is_gone_is_kept() -> None:
 
 def test_what_a_launch_was_given_is_kept_with_it() -> None:
     two, total = Team(2, "team"), np.zeros(2, np.int64)
-    launch = TeamLaunch(two, add, [(part, np.full(100_000, 7), total) for part in range(2)])
+    launch = shared(two, add, 2, np.full(100_000, 7), total)
     launch()
     del two
     gc.collect()
@@ -149,25 +182,39 @@ def test_what_a_launch_was_given_is_kept_with_it() -> None:
 
 
 @numba.njit(nogil=True)
-def add(part: int, numbers: Any, total: Any) -> None:
-    for number in numbers:
-        total[part] += number
+def add(start: int, stop: int, numbers: Any, total: Any) -> None:
+    for item in range(start, stop):
+        for number in numbers:
+            total[item] += number
+
+
+@numba.njit(nogil=True)
+def hold(start: int, stop: int, flags: int, done: Any) -> None:
+    """Item 0 waits until item 1 is begun, by another thread; item 1 says that, and waits for the second flag."""
+    for item in range(start, stop):
+        if item == 1:
+            store(flags, 1)
+        left = LONG
+        while load(flags + 8 * item) == 0 and left > 0:
+            pause()
+            left -= 1
+        done[item] += 1
 
 
 def test_work_given_after_an_interruption_is_done(looks: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    two, flag, done = Team(2, "team"), np.zeros(1, np.int64), np.zeros(2, np.int64)
+    two, flags, done = Team(2, "team"), np.zeros(2, np.int64), np.zeros(2, np.int64)
 
     def interrupted(_helper: object) -> None:
         raise KeyboardInterrupt
 
-    slow = TeamLaunch(two, wait_for, [(part, flag.ctypes.data, done) for part in range(2)])
+    slow = shared(two, hold, 2, flags.ctypes.data, done)
+    threading.Timer(0.2, flags.fill, (1,)).start()
     with monkeypatch.context() as patch:
         patch.setattr(team, "_LOOKS_FOR_END", 1)
         patch.setattr(team._Helper, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             slow()
     launch, others = counting(two, 2)
-    threading.Timer(0.1, flag.fill, (1,)).start()
     launch()
     assert (done.tolist(), others.tolist()) == ([1, 1], [1, 1])
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convnet.backends.cpu.device import Array, CpuDevice, Scratch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.device import CpuDevice
 from convnet.ops.rnorm import Normalization
 
 from . import reference_norm
@@ -26,15 +25,10 @@ def poison(run: Run) -> None:
     """Fill the device's workspace with NaN, as another operation might leave it."""
     device: Any = run.device
     if device.backend == "cpu":
-        device.parallel(_fill, device.threads, Scratch((_ROOM,), np.dtype(np.float64)))()
+        device._scratch.reserve((device.threads * _ROOM,), np.float64)()[:] = np.nan
     else:
         array = device.workspace.reserve((_ROOM,))()
         device.upload(np.full(array.shape, np.nan), array)
-
-
-@kernel
-def _fill(start: int, stop: int, scratch: Array) -> None:
-    scratch[:] = np.nan
 
 
 def check_fprop(run: Run, operation: str, norm: Normalization, shape: tuple[int, ...]) -> None:

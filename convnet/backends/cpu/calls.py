@@ -34,6 +34,7 @@ class Call:
     """A call of a kernel with these arguments, which are kept for as long as it is."""
 
     def __init__(self, kernel: Any, arguments: Sequence[Any]) -> None:
+        """The first two arguments are integers, which `make` replaces."""
         kinds = tuple(typeof(argument) for argument in arguments)
         kernel.compile(kinds)
         compiled = kernel.overloads[kinds]
@@ -114,11 +115,14 @@ def _narrowed(builder: Any, number: Any, kind: Any) -> Any:
 
 
 @intrinsic
-def make(_typing_context: Any, call: Any) -> Any:
-    """Make the call at an address, for use inside kernels; 1 if it failed."""
+def make(_typing_context: Any, call: Any, start: Any, stop: Any) -> Any:
+    """Make the call at an address with these first two arguments, for use inside kernels; 1 if it failed."""
 
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        caller = builder.load(builder.inttoptr(values[0], INT.as_pointer()))
-        return builder.call(builder.inttoptr(caller, ir.FunctionType(INT, [INT]).as_pointer()), [values[0]])
+        numbers = builder.inttoptr(values[0], INT.as_pointer())
+        for place, value in enumerate(values[1:], _HEAD):
+            builder.store(value, builder.gep(numbers, [INT(place)]))
+        caller = builder.inttoptr(builder.load(numbers), ir.FunctionType(INT, [INT]).as_pointer())
+        return builder.call(caller, [values[0]])
 
-    return types.int64(call), generate
+    return types.int64(call, types.intp, types.intp), generate

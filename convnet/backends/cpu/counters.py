@@ -37,6 +37,16 @@ def store(_typing_context: Any, address: Any, number: Any) -> Any:
 
 
 @intrinsic
+def take(_typing_context: Any, address: Any) -> Any:
+    """The counter at an address, which becomes larger by 1: no two threads get the same number."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.atomic_rmw("add", builder.inttoptr(values[0], INT.as_pointer()), INT(1), "seq_cst")
+
+    return types.int64(address), generate
+
+
+@intrinsic
 def pause(_typing_context: Any) -> Any:
     """Tell the processor that this is a loop that waits."""
 

@@ -136,11 +136,7 @@ class CpuDevice:
         workspace array, others read what changes between launches.
         """
         parts = max(1, min(self.threads, items))
-        calls = [
-            [items * part // parts, items * (part + 1) // parts, *own]
-            for part, own in enumerate(self._with_scratch(parts, arguments))
-        ]
-        return TeamLaunch(self._team, kernel, calls)
+        return TeamLaunch(self._team, kernel, items, self._with_scratch(parts, arguments))
 
     def _with_scratch(self, parts: int, arguments: tuple[Any, ...]) -> list[list[Any]]:
         """The arguments of each part, with functions that give its own arrays in place of each Scratch."""

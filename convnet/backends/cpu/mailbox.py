@@ -1,52 +1,66 @@
-"""How threads pass calls to each other: kernels that read and write a few counters, and never need the GIL.
+"""How threads share the work of a launch: kernels that read and write a few counters, and never need the GIL.
 
-A helper's mailbox holds how many calls it was given and the address of the last one, how many it has done, whether one
-of them has failed, and whether the helper sleeps. A launch's table holds the number of helpers, the caller's own call,
-whether that failed, and the mailbox and the call of each helper.
+A helper's mailbox holds its number, how many launches it was given and the table of the last one, how many it has done,
+and whether it sleeps. A launch's table holds how many threads take part, its items, into how many pieces each thread's
+share of them is cut, whether something failed, and of each thread its call and its mailbox, and how many pieces of its
+share are taken. A thread that is done with its own share takes pieces of the others': cores are not equally fast, where
+other programs run or the hardware has two kinds of them, and a helper may still be waking up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from convnet.backends.cpu.calls import make
-from convnet.backends.cpu.counters import load, pause, store
+from convnet.backends.cpu.counters import load, pause, store, take
 from convnet.backends.cpu.jit import inlined, kernel
-from convnet.backends.cpu.memory import Array
+from convnet.backends.cpu.memory import Array, aligned_bytes
 
-SIZE = 192  # bytes of a mailbox: what its two sides write lies in cache lines of their own
-_GIVEN, _CALL, _DONE, _FAILURE, _ASLEEP = 0, 8, 64, 72, 128
+_LINE = 64  # bytes: what different threads write lies in cache lines of its own
+_GIVEN, _TABLE, _NUMBER, _DONE, _ASLEEP, _MAILBOX = 0, 8, 16, _LINE, 2 * _LINE, 3 * _LINE
+_THREADS, _ITEMS, _PIECES, _FAILURES, _SHARES = 0, 8, 16, _LINE, 2 * _LINE
+_CALL, _HELPER, _TAKEN = 0, 8, 16  # of a share, which is a line
 
-_HELPERS, _OWN_CALL, _OWN_FAILURE, _FIRST, _STEP = 0, 8, 16, 24, 16
-
-NOTHING = 0  # a call that ends `serve`
+NOTHING = 0  # a table that ends `serve`
 
 # What came of a launch. BUSY: nothing was begun, for a helper is at work on another one. SLEEPING: helpers must be
 # woken, and the caller's own part is left to do. WORKING: helpers are still at it.
 FINISHED, FAILED, BUSY, SLEEPING, WORKING = range(5)
 
 
-def table(own: int, others: Iterable[tuple[int, int]]) -> Array:
-    """The table of a launch: the address of the caller's call, and of each helper's mailbox and call."""
-    pairs = list(others)
-    return np.array([len(pairs), own, 0, *(address for pair in pairs for address in pair)], np.int64)
+def mailbox(number: int) -> Array:
+    """The mailbox of the helper of this number, from 1 on."""
+    memory = aligned_bytes(_MAILBOX)
+    memory.view(np.int64)[_NUMBER // 8] = number
+    return memory
+
+
+def table(items: int, pieces: int, calls: Sequence[int], helpers: Sequence[int]) -> Array:
+    """The table of a launch. calls: addresses, the caller's first. helpers: addresses of their mailboxes."""
+    memory = aligned_bytes(_SHARES + len(calls) * _LINE)
+    numbers = memory.view(np.int64)
+    numbers[_THREADS // 8], numbers[_ITEMS // 8], numbers[_PIECES // 8] = len(calls), items, pieces
+    shares = numbers[_SHARES // 8 :].reshape(len(calls), _LINE // 8)
+    shares[:, _CALL // 8], shares[1:, _HELPER // 8] = calls, helpers
+    return memory
 
 
 @kernel
 def launch(table: int, looks: int) -> int:
     """Begin a launch, do the caller's part, and look so often whether the others' is done."""
-    for number in range(load(table + _HELPERS)):
-        helper = load(table + _FIRST + number * _STEP)
-        if load(helper + _GIVEN) != load(helper + _DONE):
+    for number in range(1, load(table + _THREADS)):
+        if not _is_done(_helper(table, number), 1):
             return BUSY
+    store(table + _FAILURES, 0)
+    for number in range(load(table + _THREADS)):
+        store(_share(table, number) + _TAKEN, 0)
     asleep = 0
-    for number in range(load(table + _HELPERS)):
-        entry = table + _FIRST + number * _STEP
-        store(load(entry) + _FAILURE, 0)
-        _give(load(entry), load(entry + 8))
-        asleep += load(load(entry) + _ASLEEP)
+    for number in range(1, load(table + _THREADS)):
+        helper = _helper(table, number)
+        _give(helper, table)
+        asleep += load(helper + _ASLEEP)
     return SLEEPING if asleep > 0 else _work(table, looks)
 
 
@@ -59,35 +73,53 @@ def work(table: int, looks: int) -> int:
 @kernel
 def end(table: int) -> int:
     """What came of a launch whose parts are all done."""
-    return _end(table)
+    return FAILED if load(table + _FAILURES) > 0 else FINISHED
 
 
 @inlined
 def _work(table: int, looks: int) -> int:
-    store(table + _OWN_FAILURE, make(load(table + _OWN_CALL)))
-    for number in range(load(table + _HELPERS)):
-        if not _is_done(load(table + _FIRST + number * _STEP), looks):
+    _take_pieces(table, 0)
+    for number in range(1, load(table + _THREADS)):
+        if not _is_done(_helper(table, number), looks):
             return WORKING
-    return _end(table)
+    return FAILED if load(table + _FAILURES) > 0 else FINISHED
 
 
 @inlined
-def _end(table: int) -> int:
-    failures = load(table + _OWN_FAILURE)
-    for number in range(load(table + _HELPERS)):
-        failures += load(load(table + _FIRST + number * _STEP) + _FAILURE)
-    return FAILED if failures > 0 else FINISHED
+def _take_pieces(table: int, number: int) -> None:
+    """Do pieces of a launch until all are taken: those of the thread's own share, then those of the next one's."""
+    threads, pieces, items = load(table + _THREADS), load(table + _PIECES), load(table + _ITEMS)
+    call = load(_share(table, number) + _CALL)
+    for other in range(threads):
+        whose = (number + other) % threads
+        piece = take(_share(table, whose) + _TAKEN)
+        while piece < pieces:
+            place = whose * pieces + piece
+            start, stop = items * place // (threads * pieces), items * (place + 1) // (threads * pieces)
+            if start < stop and make(call, start, stop) != 0:
+                take(table + _FAILURES)
+            piece = take(_share(table, whose) + _TAKEN)
+
+
+@inlined
+def _share(table: int, number: int) -> int:
+    return table + _SHARES + number * _LINE
+
+
+@inlined
+def _helper(table: int, number: int) -> int:
+    return load(table + _SHARES + number * _LINE + _HELPER)
 
 
 @kernel
-def give(helper: int, call: int) -> None:
-    """Put a call into a helper's mailbox."""
-    _give(helper, call)
+def give(helper: int, table: int) -> None:
+    """Put a launch into a helper's mailbox."""
+    _give(helper, table)
 
 
 @inlined
-def _give(helper: int, call: int) -> None:
-    store(helper + _CALL, call)
+def _give(helper: int, table: int) -> None:
+    store(helper + _TABLE, table)
     store(helper + _GIVEN, load(helper + _GIVEN) + 1)
 
 
@@ -108,18 +140,17 @@ def _is_done(helper: int, looks: int) -> bool:
 
 @kernel
 def serve(helper: int, looks: int) -> None:
-    """Make the calls that a helper is given, until it has looked so often for the next in vain, or is given NOTHING."""
+    """Take part in launches that a helper is given, until it has looked so often in vain, or is given NOTHING."""
     left, done = looks, load(helper + _DONE)
     while left > 0:
         if load(helper + _GIVEN) == done:
             pause()
             left -= 1
             continue
-        call = load(helper + _CALL)
-        if call == NOTHING:
+        table = load(helper + _TABLE)
+        if table == NOTHING:
             return
-        if make(call) != 0:
-            store(helper + _FAILURE, 1)
+        _take_pieces(table, load(helper + _NUMBER))
         done += 1
         store(helper + _DONE, done)
         left = looks

@@ -16,11 +16,12 @@ from typing import Any
 
 from convnet.backends.cpu import mailbox
 from convnet.backends.cpu.calls import Call
-from convnet.backends.cpu.memory import aligned_bytes
 
 # How often to look before sleeping: some 0.2 ms for the next launch, and 1 ms for the others to end this one.
 _LOOKS_FOR_WORK = 8_000
 _LOOKS_FOR_END = 40_000
+
+_PIECES = 8  # of a thread's share, which others may take
 
 _LIBRARY = ctypes.CDLL(None)
 _TELLS_CORES = hasattr(_LIBRARY, "sched_getcpu") and hasattr(os, "sched_setaffinity")
@@ -30,7 +31,7 @@ class Team:
     """As many threads as there may be parts, less the one that calls."""
 
     def __init__(self, threads: int, name: str) -> None:
-        self.helpers = [_Helper(name) for _ in range(threads - 1)]
+        self.helpers = [_Helper(number, name) for number in range(1, threads)]
         self._core = -1  # that the caller was on
         for helper in self.helpers:
             weakref.finalize(self, helper.end)
@@ -51,21 +52,20 @@ class Team:
 
 
 class TeamLaunch:
-    """Calls of a kernel that are made at the same time; calling it makes them, and returns when they are done."""
+    """A kernel over so many items, by several threads; calling it returns when all are done."""
 
-    def __init__(self, team: Team, kernel: Callable[..., None], parts: Sequence[Sequence[Any]]) -> None:
-        """Arguments of each part, of which there are at most as many as threads.
+    def __init__(self, team: Team, kernel: Callable[..., None], items: int, arguments: Sequence[Sequence[Any]]) -> None:
+        """arguments: after the first item and the one behind the last, for each thread, at most as many as there are.
 
         One that is a function is called at each launch, and its result passed.
         """
-        self._team, self._kernel, self._parts = team, kernel, parts
-        self._helpers = team.helpers[: len(parts) - 1]
+        self._team, self._kernel, self._items, self._arguments = team, kernel, items, arguments
+        self._helpers = team.helpers[: len(arguments) - 1]
         self.calls: list[Call] = []  # none before the first launch
         self._late: list[tuple[Call, int, Callable[[], Any]]] = []
-        self._address = 0
 
     def __call__(self) -> None:
-        """Make the calls; the first time, compile the kernel.
+        """Do all items; the first time, compile the kernel.
 
         Raises:
             RuntimeError: if the kernel raised something.
@@ -83,13 +83,15 @@ class TeamLaunch:
             self._go_on(found)
 
     def _prepare(self) -> None:
-        for arguments in self._parts:
+        for own in self._arguments:
+            arguments = [0, 0, *own]
             call = Call(self._kernel, [argument() if callable(argument) else argument for argument in arguments])
             self._late += [(call, place, argument) for place, argument in enumerate(arguments) if callable(argument)]
             self.calls.append(call)
-        first, *others = (call.address for call in self.calls)
-        self._table = mailbox.table(first, zip((helper.address for helper in self._helpers), others, strict=True))
-        self._address = self._table.ctypes.data
+        pieces = _PIECES if self._helpers else 1
+        helpers = [helper.address for helper in self._helpers]
+        self._table = mailbox.table(self._items, pieces, [call.address for call in self.calls], helpers)
+        self._address: int = self._table.ctypes.data
 
     def _go_on(self, found: int) -> None:
         """What is left to do where helpers sleep, or need longer than it pays to look."""
@@ -114,9 +116,9 @@ class TeamLaunch:
 class _Helper:
     """A thread, and what it and those who give it work know of each other."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, number: int, name: str) -> None:
         self.ended = False
-        self._mailbox = aligned_bytes(mailbox.SIZE)
+        self._mailbox = mailbox.mailbox(number)
         self.address: int = self._mailbox.ctypes.data
         self.awake, self.finished = threading.Event(), threading.Event()
         thread = threading.Thread(target=_serve, args=(self,), name=name, daemon=True)

@@ -30,10 +30,10 @@ VECTORS = 2  # of columns in a tile, at most
 
 # a, b, y, s: addresses. n: iterations of a loop. a_n, b_n: numbers from one iteration to the next in a and b; a_row,
 # y_row, s_row: from row to row. columns: how many of the tile's are there. begin: 0 to begin with zeros and not with s.
-# relu: 1 for max(y, 0).
+# relu: 1 for max(y, 0). far: 1 if y is not in the cache: then its lines are fetched while the sums are made.
 ARGUMENTS = (
     "rows", "vectors", "a", "a_row", "n2", "a2", "b2", "n1", "a1", "b1", "n0", "a0", "b0", "b", "columns", "y", "y_row",
-    "begin", "s", "s_row", "relu",
+    "begin", "s", "s_row", "relu", "far",
 )  # fmt: skip
 
 
@@ -55,6 +55,9 @@ class _Tile:
     def write(self) -> None:
         """The whole tile."""
         builder, given = self._builder, self._given
+        with builder.if_then(builder.icmp_signed("!=", given["far"], INT(0))):
+            for place, _, _ in self._places("y"):
+                self._vector.expect_store(place)
         with builder.if_then(builder.icmp_signed("!=", given["begin"], INT(0))):
             for place, mask, slot in self._places("s"):
                 builder.store(self._vector.load(place, mask), slot)
@@ -141,13 +144,13 @@ _call = call_with(len(ARGUMENTS))
 @inlined
 def multiply(
     tile: int, itemsize: int, rows: int, a: tuple[int, int], b: int, loops: tuple[tuple[int, int, int], ...],
-    columns: int, y: tuple[int, int], start: tuple[int, int, int], relu: int,
+    columns: int, y: tuple[int, int], start: tuple[int, int, int], relu: int, far: int,
 ) -> None:  # fmt: skip
     """Add up any number of rows of a matrix of at most VECTORS vectors of columns, for use inside kernels.
 
     a, y: address of the first row, and numbers from row to row. b: address. loops: from the outermost to the innermost
     of three, how often, and how far from one to the next in a and in b. start: 0 to begin with zeros, 1 to begin with
-    the matrix whose address and distance of rows follow.
+    the matrix whose address and distance of rows follow. relu, far: see ARGUMENTS.
     """
     pieces = -(-rows // MOST_ROWS)
     vectors = -(-columns // (VECTOR_SIZE // itemsize))
@@ -179,5 +182,6 @@ def multiply(
                 s + first * s_row * itemsize,
                 s_row,
                 relu,
+                far,
             ),
         )

@@ -107,6 +107,12 @@ class Vectors:
                                   ir.VoidType(), [self.type, pointer.type, _INT32, self._mask_type])  # fmt: skip
         self.builder.call(function, [value, pointer, _INT32(self.itemsize), mask])
 
+    def expect_store(self, address: Any) -> None:
+        """Have the cache line of an address brought near, for it is written soon."""
+        pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
+        function = self._function("prefetch.p0i8", ir.VoidType(), [pointer.type, _INT32, _INT32, _INT32])
+        self.builder.call(function, [pointer, _INT32(1), _INT32(3), _INT32(1)])
+
     def broadcast(self, number: Any) -> Any:
         """A vector of one number, over and over."""
         return self._fill(self.type, number)

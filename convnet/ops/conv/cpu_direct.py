@@ -97,5 +97,5 @@ def _multiply_row(
     multiply(
         tile, size, g.modules_x,
         (image + ((above + r0) * row_step + group * g.filter_channels) * size, g.stride * g.channels),
-        address(w, at + r0 * taps_of_row * step), (rows, taps, channels), columns, y, before, relu,
+        address(w, at + r0 * taps_of_row * step), (rows, taps, channels), columns, y, before, relu, 1,
     )  # fmt: skip

@@ -84,5 +84,5 @@ def _multiply_row(
             (image + ((p - j0) * row_step + (q - first + before) * filters) * size, filters),
             address(w, at + ((r + j0 * g.stride) * g.size + s) * width * step),
             (rows, (taps, -filters, g.stride * width * step), (width, 1, step)), columns, dx,
-            (begin, dx[0], dx[1]), 0,
+            (begin, dx[0], dx[1]), 0, 1,
         )  # fmt: skip

@@ -114,7 +114,7 @@ def _add_band(
                 address(dy, ((case * g.modules_y + p0) * g.modules_x + q0) * filters + f),
                 ((1, 0, 0), (p1 - p0, g.stride * row_step, g.modules_x * filters),
                  (q1 - q0, g.stride * g.channels, filters)),
-                columns, (target, filters), (begin, target, filters), 0,
+                columns, (target, filters), (begin, target, filters), 0, 0,
             )  # fmt: skip
 
 

@@ -195,7 +195,7 @@ def _convolve(
                     tile, size, (last - first) * t.columns,
                     (address(seen, number * seen_step + group * rows), t.channels),
                     address(w, at + number * rows * step), ((1, 0, 0), (1, 0, 0), (rows, 1, step)), columns,
-                    (address(made, number * made_step), step), (0, 0, 0), 0,
+                    (address(made, number * made_step), step), (0, 0, 0), 0, 0,
                 )  # fmt: skip
             for number in range((last - first) * t.columns):
                 _write_tile(

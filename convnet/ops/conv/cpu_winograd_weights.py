@@ -171,7 +171,7 @@ def _multiply_item(
     multiply(
         tile, size, channels, (address(seen, number * seen_step + group * channels), 1),
         address(gradients, number * gradients_step + f), ((1, 0, 0), (1, 0, 0), (tiles, t.channels, t.filters)),
-        min(block, width - k * block), (to, t.filters), (1 if accumulate else 0, to, t.filters), 0,
+        min(block, width - k * block), (to, t.filters), (1 if accumulate else 0, to, t.filters), 0, 0,
     )  # fmt: skip
 
 
