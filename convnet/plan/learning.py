@@ -36,9 +36,7 @@ def sum_steps(group: Group, layouts: Layouts, blocks: Blocks, every: int) -> Ite
             yield Step(SUM, "", device, COPY, (pieces[home], pieces[device]), {}, every=every)
 
 
-def update_steps(
-    group: Group, layouts: Layouts, blocks: Blocks, types: NumberTypes, every: int
-) -> Iterator[Step]:
+def update_steps(group: Group, layouts: Layouts, blocks: Blocks, types: NumberTypes, every: int) -> Iterator[Step]:
     """One pass over all weights of the group on each device, then the limits on the norms of some."""
     for device in group.devices:
         layout = layouts[device]

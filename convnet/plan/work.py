@@ -18,6 +18,7 @@ _REWRITTEN = {
     "update.wball": (0,),
     "update.wcnorm": (0,),
 }
+_PRODUCTS = ("conv.", "local.", "matmul.")
 # Operations that touch, of the larger of two arrays, no more than the smaller one has.
 _PARTIAL = ("concat.fprop", "concat.bprop", "sample.fprop")
 
@@ -40,8 +41,8 @@ def work_of(step: Step, plan: Plan, cases: int) -> Work:
     the bytes of all arrays that are read and of all that are written, so that one that is added to counts twice.
     """
     own = plan.cut(cases)[step.part][1]
-    if flops := flops_of(step, own):
-        return Work(flops=flops)
+    if step.operation.startswith(_PRODUCTS):
+        return Work(flops=flops_of(step, own))
     return Work(traffic=traffic_of(step, plan.types, own))
 
 

@@ -109,6 +109,13 @@ def test_an_argument_is_replaced_in_its_place() -> None:
     assert out.tolist() == [5, 8, 1, 2 * (31 * 31 + 31 + 1)]
 
 
+@pytest.mark.parametrize(("place", "other"), [(1 + 2, np.ones(2)), (1 + 2, np.ones((1, 3), "f")), (2 + 2, 0.5)])
+def test_an_argument_of_another_type_is_an_error(place: int, other: Any) -> None:
+    given = Call(told_array, (0, 0, 5, np.ones((2, 1)), -6, np.zeros(4)))
+    with pytest.raises(TypeError, match=f"^argument {place} of a kernel: expected .*, found "):
+        given.replace(place, other)
+
+
 def test_functions_among_the_arguments_are_called_at_each_launch() -> None:
     numbers, out = iter([1.5, 2.5, 3.5]), np.zeros(1)
     launch = TeamLaunch(Team(1, "team"), told, 1, [(lambda: next(numbers), out)])

@@ -202,21 +202,70 @@ def hold(start: int, stop: int, flags: int, done: Any) -> None:
 
 
 def test_work_given_after_an_interruption_is_done(looks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the wait of the interrupted launch is interrupted, too; until then nothing of it is freed."""
     two, flags, done = Team(2, "team"), np.zeros(2, np.int64), np.zeros(2, np.int64)
 
     def interrupted(_helper: object) -> None:
         raise KeyboardInterrupt
 
     slow = shared(two, hold, 2, flags.ctypes.data, done)
-    threading.Timer(0.2, flags.fill, (1,)).start()
+    seen = weakref.ref(slow)
     with monkeypatch.context() as patch:
         patch.setattr(team, "_LOOKS_FOR_END", 1)
         patch.setattr(team._Helper, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             slow()
-    launch, others = counting(two, 2)
+    del slow
+    gc.collect()
+    assert seen() is not None
+    threading.Timer(0.2, flags.fill, (1,)).start()
+    launch, others = counting(two, 1)  # which takes no helper
     launch()
-    assert (done.tolist(), others.tolist()) == ([1, 1], [1, 1])
+    assert (done.tolist(), others.tolist()) == ([1, 1], [1])
+    gc.collect()
+    assert seen() is None
+
+
+@pytest.mark.parametrize("after", ["launch", "work"])
+def test_an_interrupted_launch_is_done_when_the_interruption_arrives(
+    after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether helpers sleep, and are not woken yet, or are at work."""
+    two, done = Team(2, "team"), np.zeros(1000, np.int64)
+    monkeypatch.setattr(team, "_LOOKS_FOR_WORK", 1)
+    original, found = getattr(team.mailbox, after), []
+
+    def interrupted(table: int, looks: int) -> int:
+        found.append(original(table, looks))
+        raise KeyboardInterrupt
+
+    counting(two, 2)[0]()
+    time.sleep(0.05)  # until helpers sleep
+    with monkeypatch.context() as patch:
+        patch.setattr(team.mailbox, after, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            shared(two, count, 1000, done)()
+    assert found[0] == team.mailbox.SLEEPING or after == "work"
+    assert done.tolist() == [1] * 1000
+    launch, others = counting(two, 50)
+    launch()
+    assert others.tolist() == [1] * 50
+
+
+def test_a_launch_that_could_not_be_prepared_can_be_made_later() -> None:
+    two, done, tried = Team(2, "team"), np.zeros(2, np.int64), []
+
+    def late() -> Any:
+        tried.append(None)
+        if len(tried) == 2:
+            raise MemoryError
+        return done
+
+    launch = TeamLaunch(two, count, 2, [(late,), (late,)])
+    with pytest.raises(MemoryError):
+        launch()
+    launch()
+    assert done.tolist() == [1, 1]
 
 
 def test_helpers_leave_the_core_to_which_the_caller_moves(monkeypatch: pytest.MonkeyPatch) -> None:

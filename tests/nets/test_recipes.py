@@ -239,10 +239,9 @@ def test_the_rates_of_cifar_resnet_drop_after_32000_and_48000_minibatches() -> N
         assert (node.layer.learning["momW"], node.layer.learning["wc"]) == ([0.9], decay), node.name
 
 
-def test_the_pair_differs_in_neuron_and_rate_alone() -> None:
+def test_the_pair_differs_in_neuron_and_rate_at_most() -> None:
     relu, tanh = build("cifar-relu").graph, build("cifar-tanh").graph
     assert [node.name for node in relu.nodes] == [node.name for node in tanh.nodes]
-    assert rates("cifar-relu") != rates("cifar-tanh")
     for one, other in zip(relu.nodes, tanh.nodes, strict=True):
         keys = {"neuron", "epsW", "epsB"} if one.name != "scale" else {"epsW", "epsB"}
         values = [{**node.layer.values, **node.layer.learning} for node in (one, other)]

@@ -36,18 +36,16 @@ class Call:
     def __init__(self, kernel: Any, arguments: Sequence[Any]) -> None:
         """The first two arguments are integers, which `make` replaces."""
         kinds = tuple(typeof(argument) for argument in arguments)
-        kernel.compile(kinds)
-        compiled = kernel.overloads[kinds]
-        self.arguments = list(arguments)
+        self.arguments, self._kinds = list(arguments), kinds
         numbers = [list(_numbers(argument)) for argument in arguments]
         self._starts = np.cumsum([_HEAD, *map(len, numbers)]).tolist()
-        function = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-        head = [_caller(_codes(kinds)), function]
-        self._block = np.array([*head, *(number for each in numbers for number in each)], np.int64)
+        self._block = np.array([*_head(kernel, kinds), *(number for each in numbers for number in each)], np.int64)
         self.address: int = self._block.ctypes.data
 
     def replace(self, position: int, argument: Any) -> None:
-        """Another argument of the same type in the place of one."""
+        """Another argument in the place of one. Raises TypeError where it is not of the same type."""
+        if (kind := typeof(argument)) != self._kinds[position]:
+            raise TypeError(f"argument {position} of a kernel: expected {self._kinds[position]}, found {kind}")
         self.arguments[position] = argument
         numbers = list(_numbers(argument))
         self._block[self._starts[position] : self._starts[position] + len(numbers)] = numbers
@@ -67,6 +65,14 @@ def _numbers(value: Any) -> Iterator[int]:
         yield (int(value) + 2**63) % 2**64 - 2**63
 
 
+@cache
+def _head(kernel: Any, kinds: tuple[Any, ...]) -> tuple[int, int]:
+    """The numbers that a call of a kernel with arguments of these types begins with."""
+    kernel.compile(kinds)
+    compiled = kernel.overloads[kinds]
+    return _caller(_codes(kinds)), compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+
+
 def _codes(kinds: tuple[Any, ...]) -> str:
     """A letter for each of numba's native arguments."""
     flat = cpu_target.target_context.get_arg_packer(kinds).argument_types
@@ -76,8 +82,8 @@ def _codes(kinds: tuple[Any, ...]) -> str:
 _LIBRARIES: list[Any] = []  # that hold the functions
 
 
-@cache
 @global_compiler_lock
+@cache
 def _caller(codes: str) -> int:
     """The address of a function that takes a call's address, calls its kernel, and tells whether it failed.
 

@@ -47,7 +47,7 @@ class Copies:
 class CpuDevice:
     """Runs kernels on `threads` threads (default: all that this process may use).
 
-    Work is cut into contiguous ranges of items whose results do not depend on where the cuts are, so every number of
+    Work is cut into ranges of items whose results do not depend on where the cuts are, so every number of
     threads gives the same bits. BLAS is set to one thread for the whole process: it is called from our threads.
     beside: it is one of several devices that stand for as many GPUs, and works beside the host and the others.
     tune: whether the ways there are to compute a step are timed, once; otherwise they are chosen by rule. exact:
@@ -129,19 +129,20 @@ class CpuDevice:
             self._worker.finish()
 
     def parallel(self, kernel: Callable[..., None], items: int, *arguments: Any) -> Launch:
-        """A launch of kernel(start, stop, *arguments) over 0..items, cut into parts, one for each thread.
+        """A launch of kernel(start, stop, *arguments) over 0..items, cut into pieces that the threads share.
 
-        In place of a `Scratch` among the arguments, each part gets an array of its own. An argument that is a function
-        is called for each part at each launch and its result passed: the function that `reserve` returned gives the
-        workspace array, others read what changes between launches.
+        In place of a `Scratch` among the arguments, each thread gets an array of its own, which holds anything at the
+        beginning of each piece. An argument that is a function is called for each thread at each launch and its result
+        passed: the function that `reserve` returned gives the workspace array, others read what changes between
+        launches. The launch raises RuntimeError if the kernel raises something.
         """
-        parts = max(1, min(self.threads, items))
-        return TeamLaunch(self._team, kernel, items, self._with_scratch(parts, arguments))
+        threads = max(1, min(self.threads, items))
+        return TeamLaunch(self._team, kernel, items, self._with_scratch(threads, arguments))
 
-    def _with_scratch(self, parts: int, arguments: tuple[Any, ...]) -> list[list[Any]]:
-        """The arguments of each part, with functions that give its own arrays in place of each Scratch."""
+    def _with_scratch(self, threads: int, arguments: tuple[Any, ...]) -> list[list[Any]]:
+        """The arguments of each thread, with functions that give its own arrays in place of each Scratch."""
         end, found = 0, []
-        for _ in range(parts):
+        for _ in range(threads):
             own = list(arguments)
             for position, argument in enumerate(arguments):
                 if isinstance(argument, Scratch):

@@ -10,8 +10,10 @@ other programs run or the hardware has two kinds of them, and a helper may still
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numba import types
 
 from convnet.backends.cpu.calls import make
 from convnet.backends.cpu.counters import load, pause, store, take
@@ -25,9 +27,9 @@ _CALL, _HELPER, _TAKEN = 0, 8, 16  # of a share, which is a line
 
 NOTHING = 0  # a table that ends `serve`
 
-# What came of a launch. BUSY: nothing was begun, for a helper is at work on another one. SLEEPING: helpers must be
-# woken, and the caller's own part is left to do. WORKING: helpers are still at it.
-FINISHED, FAILED, BUSY, SLEEPING, WORKING = range(5)
+# What came of a launch. SLEEPING: helpers must be woken, and the caller's own share is left to do. WORKING: helpers are
+# still at it.
+FINISHED, FAILED, SLEEPING, WORKING = range(4)
 
 
 def mailbox(number: int) -> Array:
@@ -49,10 +51,7 @@ def table(items: int, pieces: int, calls: Sequence[int], helpers: Sequence[int])
 
 @kernel
 def launch(table: int, looks: int) -> int:
-    """Begin a launch, do the caller's part, and look so often whether the others' is done."""
-    for number in range(1, load(table + _THREADS)):
-        if not _is_done(_helper(table, number), 1):
-            return BUSY
+    """Begin a launch, do the caller's share, and look so often whether the others' are done. Helpers must be idle."""
     store(table + _FAILURES, 0)
     for number in range(load(table + _THREADS)):
         store(_share(table, number) + _TAKEN, 0)
@@ -72,8 +71,8 @@ def work(table: int, looks: int) -> int:
 
 @kernel
 def end(table: int) -> int:
-    """What came of a launch whose parts are all done."""
-    return FAILED if load(table + _FAILURES) > 0 else FINISHED
+    """What came of a launch whose items are all done."""
+    return _end(table)
 
 
 @inlined
@@ -82,6 +81,11 @@ def _work(table: int, looks: int) -> int:
     for number in range(1, load(table + _THREADS)):
         if not _is_done(_helper(table, number), looks):
             return WORKING
+    return _end(table)
+
+
+@inlined
+def _end(table: int) -> int:
     return FAILED if load(table + _FAILURES) > 0 else FINISHED
 
 
@@ -108,7 +112,14 @@ def _share(table: int, number: int) -> int:
 
 @inlined
 def _helper(table: int, number: int) -> int:
-    return load(table + _SHARES + number * _LINE + _HELPER)
+    return load(_share(table, number) + _HELPER)
+
+
+def compile_for_helpers() -> None:
+    """Compile what helpers call, in the caller's thread: an error would end a helper, and nobody would know."""
+    found: list[tuple[Any, int]] = [(serve, 2), (falls_asleep, 1), (wakes_up, 1)]
+    for each, arguments in found:
+        each.compile((types.intp,) * arguments)
 
 
 @kernel

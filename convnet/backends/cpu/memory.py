@@ -32,10 +32,10 @@ def array_at(block: Array, start: int, shape: tuple[int, ...], dtype: Any) -> Ar
 
 @dataclass(frozen=True)
 class Scratch:
-    """An array of arbitrary content, one for each part of a launch, that begins at a multiple of 64 bytes.
+    """An array of arbitrary content, one for each thread of a launch, that begins at a multiple of 64 bytes.
 
     Stands among the arguments of `CpuDevice.parallel`, so that kernels need not allocate. If it stands there twice,
-    each part gets two arrays.
+    each thread gets two arrays.
     """
 
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Threads that work off the parts of one launch together.
+"""Threads that work off the items of one launch together.
 
 A minibatch is hundreds of launches, many of them shorter than it takes to wake a thread, about 50 microseconds. So
 threads look again and again whether there is work, without the GIL, before they go to sleep.
@@ -28,13 +28,22 @@ _TELLS_CORES = hasattr(_LIBRARY, "sched_getcpu") and hasattr(os, "sched_setaffin
 
 
 class Team:
-    """As many threads as there may be parts, less the one that calls."""
+    """As many threads as may share a launch, less the one that calls. One thread at a time makes launches."""
 
     def __init__(self, threads: int, name: str) -> None:
+        if threads > 1:
+            mailbox.compile_for_helpers()
         self.helpers = [_Helper(number, name) for number in range(1, threads)]
+        self.unfinished: list[TeamLaunch] = []  # interrupted; kept until no helper works on them any more
         self._core = -1  # that the caller was on
         for helper in self.helpers:
             weakref.finalize(self, helper.end)
+
+    def wait(self) -> None:
+        """Wait until no helper works on anything."""
+        for helper in self.helpers:
+            helper.wait()
+        self.unfinished.clear()
 
     def watch_core(self) -> None:
         """Keep the helpers off the core that the caller is on, if there is another and the system lets it.
@@ -70,6 +79,8 @@ class TeamLaunch:
         Raises:
             RuntimeError: if the kernel raised something.
         """
+        if self._team.unfinished:
+            self._team.wait()
         if not self.calls:
             self._prepare()
         else:
@@ -78,39 +89,37 @@ class TeamLaunch:
                     call.replace(position, argument)
         if self._helpers:
             self._team.watch_core()
-        found = mailbox.launch(self._address, _LOOKS_FOR_END)
-        if found != mailbox.FINISHED:
-            self._go_on(found)
+        try:
+            self._run()
+        except BaseException:  # an interruption: what helpers work with must not be freed or changed
+            self._team.unfinished.append(self)
+            self._team.wait()
+            raise
 
     def _prepare(self) -> None:
+        calls, late = [], []
         for own in self._arguments:
             arguments = [0, 0, *own]
-            call = Call(self._kernel, [argument() if callable(argument) else argument for argument in arguments])
-            self._late += [(call, place, argument) for place, argument in enumerate(arguments) if callable(argument)]
-            self.calls.append(call)
+            calls.append(Call(self._kernel, [each() if callable(each) else each for each in arguments]))
+            late += [(calls[-1], place, each) for place, each in enumerate(arguments) if callable(each)]
         pieces = _PIECES if self._helpers else 1
         helpers = [helper.address for helper in self._helpers]
-        self._table = mailbox.table(self._items, pieces, [call.address for call in self.calls], helpers)
+        self._table = mailbox.table(self._items, pieces, [call.address for call in calls], helpers)
         self._address: int = self._table.ctypes.data
+        self._late, self.calls = late, calls
 
-    def _go_on(self, found: int) -> None:
-        """What is left to do where helpers sleep, or need longer than it pays to look."""
-        if found == mailbox.BUSY:  # with what an interrupted caller did not wait for
-            self._wait()
-            found = mailbox.launch(self._address, _LOOKS_FOR_END)
+    def _run(self) -> None:
+        found = mailbox.launch(self._address, _LOOKS_FOR_END)
         if found == mailbox.SLEEPING:
             for helper in self._helpers:
                 helper.awake.set()
             found = mailbox.work(self._address, _LOOKS_FOR_END)
         if found == mailbox.WORKING:
-            self._wait()
+            for helper in self._helpers:
+                helper.wait()
             found = mailbox.end(self._address)
         if found == mailbox.FAILED:
             raise RuntimeError(f"kernel {self._kernel.__name__} failed")
-
-    def _wait(self) -> None:
-        for helper in self._helpers:
-            helper.wait()
 
 
 class _Helper:

@@ -28,7 +28,7 @@ __all__ = [
 
 Engine = Callable[..., Launch]
 
-_FEW = 3  # channels or filters of a group below which Winograd's transforms never pay
+_FEW = 8  # channels or filters of a group below which Winograd's transforms never pay
 
 # Multiply-adds that engines are timed on: some 10 ms of the slower one. Fewer cases would be no minibatch, in which
 # what is done once does not count; more are seldom used.

@@ -109,7 +109,7 @@ class Filters(NamedTuple):
 def tiles(x: Array, y: Array, filter_size: int, padding: int, room: int, chunks: int = 1) -> Tiles:
     """Tiles that make maps y of maps x. room: bytes for what a chunk is transformed to.
 
-    chunks: their number is a multiple of it, so that threads have equally much to do.
+    chunks: their number is about a multiple of it, so that threads have equally much to do.
     """
     (_, height, width, channels), (cases, out_height, out_width, filters) = x.shape, y.shape
     m, r = OUTPUTS, filter_size
