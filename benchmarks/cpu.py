@@ -59,7 +59,7 @@ def main(nets: tuple[str, ...], repeats: int, threads: int | None, path: Path | 
         graph_of(name_and_mini(net)[0])  # tells what is wrong with any of them before the first one is measured
     threads = threads or available_cores()
     results: list[dict[str, Any]] = []
-    report = {**machine(threads), "tuned malloc": TUNED_MALLOC, "repeats": repeats, "results": results}
+    report = {**machine(threads), "tuned malloc": TUNED_MALLOC, "results": results}
     for net in nets:
         results.append(compare(net, repeats, threads))
         click.echo("\n".join(details(results[-1])))

@@ -117,7 +117,7 @@ def compare(pair: str, repeats: int, threads: int, ways: Iterable[str] = WAYS) -
             test = measure([*own, *others], "test", repeats)
         layers = own[0].ask("layers")
     return {
-        "net": net, "mini": mini, "train": _beside_best(train), "test": _beside_best(test),
+        "net": net, "mini": mini, "repeats": repeats, "train": _beside_best(train), "test": _beside_best(test),
         "memory": _beside_least(memory), "layers": layers,
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,18 @@ class _Transform:
         count = builder.sdiv(builder.add(given["channels"], INT(self._vector.lanes - 1)), lanes)
         with cgutils.for_range(builder, count) as loop:
             first = builder.mul(loop.index, lanes)
+            if self._last:
+                self._fetch_results(first)
             mask = self._vector.first(builder.sub(given["channels"], first))
             half = [self._times_matrix(self._column(first, column, mask)) for column in range(len(self._matrix[0]))]
             for row in range(len(self._matrix)):
                 for column, value in enumerate(self._times_matrix([above[row] for above in half])):
                     self._store(value, first, row, column, mask)
+
+    def _fetch_results(self, first: Any) -> None:
+        """Have the cache lines brought near that are written in the end."""
+        for row, column in product(range(len(self._matrix)), repeat=2):
+            self._vector.expect_store(self._place_inside("y", first, row, column))
 
     def _column(self, first: Any, column: int, mask: Any) -> list[Any]:
         rows = range(len(self._matrix[0]))

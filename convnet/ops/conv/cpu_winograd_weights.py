@@ -11,6 +11,7 @@ from typing import Any
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import inlined, kernel
+from convnet.backends.cpu.lanes import add, lanes_of, load, store
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
 from convnet.backends.launches import in_turn
@@ -180,12 +181,23 @@ def _transform_back(
     start: int, stop: int, transform_output: int, sums: Array, dw: Array, t: Tiles, accumulate: bool, channels: int,
     parts: int,
 ) -> None:  # fmt: skip
-    """Channels start..stop of the filters, those of one part after the other."""
+    """Channels start..stop of the filters: the sum of all parts."""
     step = channels * t.filters
     for channel in range(start, stop):
-        for part in range(parts):
-            source = part * t.a * t.a * step + channel * t.filters
-            transform(transform_output, (
-                address(sums, source), t.a * step, step, address(dw, channel * t.filters), t.r * step, step, t.filters,
-                0, t.r, 0, t.r, 0, 1 if accumulate or part > 0 else 0, 0, 0, 0,
-            ))  # fmt: skip
+        for number in range(t.a * t.a if parts > 1 else 0):
+            _add_parts(sums, number * step + channel * t.filters, t.filters, t.a * t.a * step, parts)
+        transform(transform_output, (
+            address(sums, channel * t.filters), t.a * step, step, address(dw, channel * t.filters), t.r * step, step,
+            t.filters, 0, t.r, 0, t.r, 0, 1 if accumulate else 0, 0, 0, 0,
+        ))  # fmt: skip
+
+
+@inlined
+def _add_parts(sums: Array, at: int, count: int, step: int, parts: int) -> None:
+    """sums[at:at + count] += the same of the other parts, which lie `step` apart."""
+    for first in range(0, count, lanes_of(sums.itemsize)):
+        left, place = count - first, at + first
+        total = load(sums, place, left)
+        for part in range(1, parts):
+            total = add(total, load(sums, part * step + place, left))
+        store(sums, place, left, total)
