@@ -32,6 +32,13 @@ def corner(position: int, g: Windows) -> tuple[int, int, int]:
     return case, module_y * g.stride - g.padding, module_x * g.stride - g.padding
 
 
+@inlined
+def inside(left: int, g: Windows) -> tuple[int, int]:
+    """Pixels first..last of each row of a window that begins at `left` lie inside the image."""
+    first = min(g.size, max(0, -left))
+    return first, max(first, min(g.size, g.width - left))
+
+
 @kernel
 def gather(x: Array, g: Windows, first_channel: int, start: int, every: int, count: int, patches: Array) -> None:
     """patches[i] = the window of position start + i * every, for i below count; zeros outside the image."""
@@ -39,8 +46,7 @@ def gather(x: Array, g: Windows, first_channel: int, start: int, every: int, cou
     run = g.size * channels
     for i in range(count):
         case, top, left = corner(start + i * every, g)
-        first = min(g.size, max(0, -left))  # pixels first..last of each of the window's rows lie inside the image
-        last = max(first, min(g.size, g.width - left))
+        first, last = inside(left, g)
         for j in range(g.size):
             to = i * window_step(g.rows) + j * run
             if not 0 <= top + j < g.height:
@@ -65,8 +71,7 @@ def scatter(patches: Array, g: Windows, first_channel: int, start: int, every: i
     run = g.size * channels
     for i in range(count):
         case, top, left = corner(start + i * every, g)
-        first = min(g.size, max(0, -left))
-        last = max(first, min(g.size, g.width - left))
+        first, last = inside(left, g)
         for j in range(max(0, -top), min(g.size, g.height - top)):
             at = i * window_step(g.rows) + j * run
             pixel = (case * g.height + top + j) * g.width + left
