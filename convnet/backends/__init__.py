@@ -74,6 +74,9 @@ class Device(Protocol):
     def in_turn(self, launch: Callable[[], None]) -> Callable[[], None]:
         """What gives the device this launch, to be done after all work given before it."""
 
+    def joined(self, launches: Sequence[Callable[[], None]]) -> Callable[[], None]:
+        """One launch that does these, each given by `in_turn` or `receive`, one behind the other."""
+
     def receive(self, sender: Any, source: Any, target: Any) -> Callable[[], None]:
         """A launch that copies an array of another device of this backend into one of this device.
 

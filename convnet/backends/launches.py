@@ -7,11 +7,18 @@ from collections.abc import Callable, Sequence
 Launch = Callable[[], None]
 
 
-def in_turn(launches: Sequence[Launch]) -> Launch:
-    """One launch of several, one after the other."""
+class InTurn:
+    """Several launches, one after the other."""
 
-    def launch() -> None:
-        for each in launches:
+    def __init__(self, launches: Sequence[Launch]) -> None:
+        self.launches = launches
+
+    def __call__(self) -> None:
+        """Make them."""
+        for each in self.launches:
             each()
 
-    return launch
+
+def in_turn(launches: Sequence[Launch]) -> Launch:
+    """One launch of several, one after the other."""
+    return launches[0] if len(launches) == 1 else InTurn(launches)

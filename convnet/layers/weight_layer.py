@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import abstractmethod
 from typing import ClassVar
@@ -103,7 +104,8 @@ class WeightLayer(Layer):
         """Gradients of the biases, then of each matrix and each input."""
         biases = plan.biases_grad()
         if biases is not None:
-            gradient = plan.output_grad().rows(biases.tensor.memory.numbers)
+            gradient, columns = plan.output_grad(), biases.tensor.memory.numbers
+            gradient = gradient.view(math.prod(gradient.shape) // columns, columns)
             plan.emit("bias.bprop", gradient, biases.tensor, accumulate=biases.accumulate)
         for index in range(len(self.inputs)):
             self._bprop_input(plan, index)

@@ -137,7 +137,7 @@ class ConvNet:
         cases = len(data[0])
         self._load(data, cases)
         number = self.minibatches + 1
-        for step, launch in self.bound.program(training=training, cases=cases):
+        for step, launch in self.bound.joined(training=training, cases=cases):
             if step.phase not in leave_out and not number % step.every:
                 launch()
         return self._costs(cases)

@@ -40,7 +40,8 @@ class NetTiming:
     """Medians in milliseconds, each measured by itself.
 
     step_ms: of a training step from the minibatch to its costs, of `repeats` in a row. phases: of the steps of FPROP,
-    BPROP and UPDATE, each phase unbroken. steps: of single ones, in the plan's order.
+    BPROP and UPDATE, each phase unbroken. steps: of single ones, in the plan's order; their sum may be more than their
+    phase takes, in which a device does neighbours case by case.
     """
 
     step_ms: float
@@ -104,7 +105,7 @@ def _steps_in_a_row(net: ConvNet, data: Minibatch) -> Iterator[Callable[[], None
 def _by_phase(net: ConvNet, cases: int) -> list[float]:
     """The milliseconds of each phase; its steps are in pieces where there are several passes over the net."""
     found = dict.fromkeys(_NAMES, 0.0)
-    program = net.bound.program(training=True, cases=cases)
+    program = net.bound.joined(training=True, cases=cases)
     for phase, items in groupby(program, key=lambda item: _PHASES[item[0].phase]):
         launches = [launch for _, launch in items]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any
 
 from convnet import ops
@@ -31,6 +32,8 @@ class BoundPlan:
                 _function(step, devices[step.device].backend)
         self._arenas = {index: devices[index].allocate(size) for index, size in plan.arenas.items()}
         self._ready: dict[tuple[bool, int], list[tuple[Step, Launch]]] = {}
+        self._joined: dict[tuple[bool, int], list[tuple[Step, Launch]]] = {}
+        self._arrays: dict[tuple[Tensor, int], Any] = {}
 
     def program(self, *, training: bool, cases: int) -> list[tuple[Step, Launch]]:
         """The steps of a minibatch of `cases` cases, each with its launch, in order."""
@@ -40,12 +43,33 @@ class BoundPlan:
             self._ready[key] = [(step, self._prepare(step, *parts[step.part])) for step in steps]
         return self._ready[key]
 
+    def joined(self, *, training: bool, cases: int) -> list[tuple[Step, Launch]]:
+        """As `program`, with one launch for steps that are always run together; the first one of them stands for all.
+
+        Those are neighbours of one phase, of one device, in the same minibatches.
+        """
+        key = (training, cases)
+        if key not in self._joined:
+            program, found = self.program(training=training, cases=cases), []
+            for _, items in groupby(program, key=lambda item: (item[0].phase, item[0].device, item[0].every)):
+                steps, launches = zip(*items, strict=True)
+                found.append((steps[0], self._devices[steps[0].device].joined(launches)))
+            self._joined[key] = found
+        return self._joined[key]
+
     def forget(self) -> None:
         """Prepare steps anew when they are next wanted."""
         self._ready.clear()
+        self._joined.clear()
 
     def array(self, tensor: Tensor, cases: int) -> Any:
         """The array that stands for a tensor in a run of `cases` cases."""
+        key = (tensor, cases)
+        if key not in self._arrays:
+            self._arrays[key] = self._array(tensor, cases)
+        return self._arrays[key]
+
+    def _array(self, tensor: Tensor, cases: int) -> Any:
         memory, shape = tensor.memory, tensor.array_shape(cases)
         if memory.space != "activations":
             return self._store.array(memory.space, memory.device, memory.offset, shape)

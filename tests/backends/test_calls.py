@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from convnet.backends.cpu.calls import Call, make
+from convnet.backends.cpu.job import KernelJob
 from convnet.backends.cpu.team import Team, TeamLaunch
 
 
@@ -118,7 +119,7 @@ def test_an_argument_of_another_type_is_an_error(place: int, other: Any) -> None
 
 def test_functions_among_the_arguments_are_called_at_each_launch() -> None:
     numbers, out = iter([1.5, 2.5, 3.5]), np.zeros(1)
-    launch = TeamLaunch(Team(1, "team"), told, 1, [(lambda: next(numbers), out)])
+    launch = TeamLaunch(Team(1, "team"), KernelJob(told, [(lambda: next(numbers), out)]), 1)
     found = []
     for _ in range(2):
         launch()

@@ -43,7 +43,7 @@ class Given:
         return self.values()[number]
 
     def values(self):
-        return [tuple(call.arguments[2:]) for call in self._launch.calls]
+        return [tuple(call.arguments[2:]) for call in self._launch.job.calls]
 
 
 def launch_of(dev, items, *arguments):

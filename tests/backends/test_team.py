@@ -14,6 +14,7 @@ import pytest
 
 from convnet.backends.cpu import team
 from convnet.backends.cpu.counters import load, pause, store
+from convnet.backends.cpu.job import KernelJob
 from convnet.backends.cpu.team import Team, TeamLaunch
 
 LONG = 200_000_000  # times to look: until a test is given up
@@ -68,7 +69,7 @@ def fail(start: int, stop: int, failing: int, done: Any) -> None:
 
 def shared(many: Team, kernel: Any, items: int, *arguments: Any) -> TeamLaunch:
     """A launch that all threads of a team take part in, if there are enough items."""
-    return TeamLaunch(many, kernel, items, [arguments] * min(items, len(many.helpers) + 1))
+    return TeamLaunch(many, KernelJob(kernel, [arguments] * min(items, len(many.helpers) + 1)), items)
 
 
 def counting(many: Team, items: int) -> tuple[TeamLaunch, Any]:
@@ -261,7 +262,7 @@ def test_a_launch_that_could_not_be_prepared_can_be_made_later() -> None:
             raise MemoryError
         return done
 
-    launch = TeamLaunch(two, count, 2, [(late,), (late,)])
+    launch = TeamLaunch(two, KernelJob(count, [(late,), (late,)]), 2)
     with pytest.raises(MemoryError):
         launch()
     launch()

@@ -25,7 +25,8 @@ def poison(run: Run) -> None:
     """Fill the device's workspace with NaN, as another operation might leave it."""
     device: Any = run.device
     if device.backend == "cpu":
-        device._scratch.reserve((device.threads * _ROOM,), np.float64)()[:] = np.nan
+        for memory in device._scratch:
+            memory.reserve((_ROOM,), np.float64)()[:] = np.nan
     else:
         array = device.workspace.reserve((_ROOM,))()
         device.upload(np.full(array.shape, np.nan), array)

@@ -1,4 +1,4 @@
-"""Sums over rows against NumPy in float64: few and many rows, columns cut into blocks and not."""
+"""Sums over cases and positions against NumPy in float64: few and many of both, columns cut into blocks and not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from convnet.ops.neuron import IDENT, NeuronFunction
 
 from .conftest import Run
 
-SHAPES = [(1, 1), (7, 5), (512, 1500), (513, 11), (5000, 3), (1300, 2 * cpu.COLUMNS + 7), (3000, 16), (6, 1032)]
+SHAPES = [
+    (1, 1, 1), (7, 1, 5), (512, 1, 1500), (27, 19, 11), (50, 100, 3), (13, 100, 2 * cpu.COLUMNS + 7), (300, 10, 16),
+    (6, 1, 1032), (5000, 1, 3), (1, 3000, 7),
+]  # fmt: skip
 
 
 def spoil_workspace(run: Run) -> None:
@@ -22,19 +25,19 @@ def spoil_workspace(run: Run) -> None:
 
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_bprop_sums_rows(run: Run, shape: tuple[int, int], accumulate: bool) -> None:
+def test_bprop_sums_cases_and_positions(run: Run, shape: tuple[int, int, int], accumulate: bool) -> None:
     """Sums are float32 at least, so that the type of dy makes no difference."""
     tolerance = 1e-12 if run.dtype == np.float64 else 1e-5
     dy = np.random.default_rng(1).uniform(0.5, 1.5, shape).astype(run.dtype)
-    db = np.arange(shape[1]).astype(run.weights) if accumulate else np.full(shape[1], np.nan, run.weights)
-    expected = dy.astype(np.float64).sum(axis=0) + (db if accumulate else 0)
+    db = np.arange(shape[2]).astype(run.weights) if accumulate else np.full(shape[2], np.nan, run.weights)
+    expected = dy.astype(np.float64).sum(axis=(0, 1)) + (db if accumulate else 0)
     spoil_workspace(run)
     run("bias.bprop", dy, db, accumulate=accumulate)
     np.testing.assert_allclose(db, expected, rtol=tolerance)
 
 
 def test_a_launch_repeats() -> None:
-    dy, db = np.ones((1000, 3)), np.zeros(3)
+    dy, db = np.ones((100, 10, 3)), np.zeros(3)
     launch = cpu.bprop(CpuDevice(threads=2), dy, db, accumulate=True)
     launch()
     dy *= 2
@@ -44,9 +47,9 @@ def test_a_launch_repeats() -> None:
 
 @pytest.mark.parametrize("threads", [2, 3, 7])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_threads_do_not_change_a_bit(shape: tuple[int, int], threads: int) -> None:
+def test_threads_do_not_change_a_bit(shape: tuple[int, int, int], threads: int) -> None:
     dy = np.random.default_rng(2).normal(size=shape).astype(np.float32)
-    one, many = (np.empty(shape[1], np.float32) for _ in range(2))
+    one, many = (np.empty(shape[2], np.float32) for _ in range(2))
     cpu.bprop(CpuDevice(threads=1), dy, one, accumulate=False)()
     cpu.bprop(CpuDevice(threads=threads), dy, many, accumulate=False)()
     np.testing.assert_array_equal(many, one)
@@ -54,7 +57,7 @@ def test_threads_do_not_change_a_bit(shape: tuple[int, int], threads: int) -> No
 
 def test_shapes_must_fit(run: Run) -> None:
     with pytest.raises(ValueError, match="bias"):
-        run("bias.bprop", np.zeros((4, 3), run.dtype), np.zeros(4, run.weights), accumulate=False)
+        run("bias.bprop", np.zeros((4, 1, 3), run.dtype), np.zeros(4, run.weights), accumulate=False)
 
 
 @pytest.fixture(params=["fp32", "bf16"])

@@ -18,6 +18,7 @@ import pytest
 
 import convnet.ops
 from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.team import TeamLaunch
 from convnet.ops.blur import Blur
 from convnet.ops.cmpool import ChannelWindows
 from convnet.ops.conv import ConvGeometry
@@ -128,9 +129,7 @@ def pixels(r: Numbers, *shape: int) -> Array:
 CALLS: dict[str, Callable[[Numbers], Arguments]] = {
     "bce.fprop": lambda r: call(chances(r, 67), chances(r, 67), r(7, 3), pos_weight=2.5),
     "bce.fprop_counts": lambda r: call(chances(r, 67), chances(r, 67), r(7, 203), pos_weight=2.5),
-    "bce.bprop": lambda r: call(
-        chances(r, 67), chances(r, 67), r(7, 67), coeff=0.7, pos_weight=2.5, accumulate=True
-    ),
+    "bce.bprop": lambda r: call(chances(r, 67), chances(r, 67), r(7, 67), coeff=0.7, pos_weight=2.5, accumulate=True),
     "bce.bprop_logistic": lambda r: call(
         chances(r, 67), chances(r, 67), r(7, 67), coeff=0.7, pos_weight=2.5, accumulate=True
     ),
@@ -144,7 +143,7 @@ CALLS: dict[str, Callable[[Numbers], Arguments]] = {
     "bnorm.bprop_acts": lambda r: call(
         r(701, 307), r(701, 307), r(307), r(2, 307), r(2, 307), r(701, 307), accumulate=True
     ),
-    "bias.bprop": lambda r: call(r(601, 5123), r(5123), accumulate=True),
+    "bias.bprop": lambda r: call(r(13, 47, 5123), r(5123), accumulate=True),
     "blur.apply": lambda r: call(r(*X), r(*X), Blur(5, 1.3), accumulate=True),
     "channels.gather": lambda r: call(r(701, 9), r(701, 36), connections=CONNECTIONS),
     "channels.scatter": lambda r: call(r(701, 36), r(701, 9), connections=CONNECTIONS, accumulate=True),
@@ -224,9 +223,9 @@ class Recorder(CpuDevice):
         super().__init__(threads=threads)
         self.items: list[int] = []
 
-    def parallel(self, kernel: Callable[..., None], items: int, *arguments: Any) -> Launch:
+    def parallel(self, kernel: Callable[..., None], items: int, *arguments: Any, **how: Any) -> TeamLaunch:
         self.items.append(items)
-        return super().parallel(kernel, items, *arguments)
+        return super().parallel(kernel, items, *arguments, **how)
 
 
 def arrays_of(arguments: tuple[Any, ...]) -> list[Array]:

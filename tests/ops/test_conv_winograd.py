@@ -1,4 +1,4 @@
-"""Winograd's convolution against loops in float64, and how much more it rounds than sums of products."""
+"""Winograd's convolutions against loops in float64, and how much more they round than sums of products."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from convnet.backends.cpu import choice
 from convnet.backends.cpu.device import CpuDevice
-from convnet.ops.conv import ConvGeometry, cpu, cpu_winograd, cpu_winograd_weights
+from convnet.ops.conv import ConvGeometry, cpu, cpu_winograd, cpu_winograd_rows, cpu_winograd_weights
 from convnet.ops.conv.winograd import filter_matrix, input_matrix, output_matrix
 from convnet.ops.neuron import NeuronFunction
 from convnet.shape import Maps
@@ -31,10 +31,24 @@ GEOMETRIES = {
     "whole tiles": ConvGeometry(Maps(16, 8, 8), 32, 3, 1, 1, 1, 8, 8),
     "fewer modules": ConvGeometry(Maps(3, 9, 8), 4, 3, 1, 1, 1, 5, 3),
     "more modules": ConvGeometry(Maps(3, 5, 4), 4, 3, 1, 1, 1, 7, 6),
+    "one channel, many columns": ConvGeometry(Maps(1, 5, 33), 20, 5, 0, 1, 1, 1, 29),
+    "many rows, several blocks": ConvGeometry(Maps(2, 31, 6), 70, 3, 1, 1, 1, 31, 6),
     "depthwise": ConvGeometry(Maps(5, 6, 7), 10, 3, 1, 1, 5, 6, 7),
 }
+# The functions fprop and bprop_weights of an engine, with transforms along both axes or along rows.
+ENGINES = {
+    "both axes": (cpu_winograd.fprop, cpu_winograd_weights.bprop_weights),
+    "rows": (cpu_winograd_rows.fprop, cpu_winograd_rows.bprop_weights),
+}
+FITTING = [
+    pytest.param(engine, name, id=f"{engine}, {name}")
+    for engine in ENGINES
+    for name, g in GEOMETRIES.items()
+    if engine == "both axes" or g.groups == 1
+]  # fmt: skip
 TANH = NeuronFunction("tanh", 1.3, 0.4)
 # Of the largest result, for tiles of 4x4 outputs: what docs/architecture.md promises.
+ROWS_BOUND = 5e-6  # along rows
 BOUND = {"fprop": 1e-5, "bprop_acts": 2e-5, "bprop_weights": 3e-5}
 
 
@@ -64,7 +78,9 @@ def test_the_inputs_matrix_is_the_same_for_filters_and_their_gradient() -> None:
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize("bias", ["none", "shared", "each"])
 @pytest.mark.parametrize("neuron", ["relu", "tanh", "none"])
-def test_fprop(geometry: ConvGeometry, bias: str, accumulate: bool, neuron: str) -> None:
+@pytest.mark.parametrize(("engine", "name"), FITTING)
+def test_fprop(engine: str, name: str, bias: str, accumulate: bool, neuron: str) -> None:
+    geometry = GEOMETRIES[name]
     x, w, y = arrays(geometry)
     biases = {"none": None, "shared": np.linspace(-9, 9, y[0, 0, 0].size), "each": np.linspace(-9, 9, y[0].size)}[bias]
     expected = reference_conv.fprop(x, w, geometry)
@@ -77,7 +93,7 @@ def test_fprop(geometry: ConvGeometry, bias: str, accumulate: bool, neuron: str)
     function = {"relu": NeuronFunction("relu"), "tanh": TANH, "none": None}[neuron]
     if neuron != "none":
         expected = np.maximum(expected, 0) if neuron == "relu" else 1.3 * np.tanh(0.4 * expected)
-    cpu_winograd.fprop(device(), x, w, biases, y, geometry, accumulate=accumulate, neuron=function)()
+    ENGINES[engine][0](device(), x, w, biases, y, geometry, accumulate=accumulate, neuron=function)()
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-11)
 
 
@@ -95,10 +111,12 @@ def test_bprop_acts(geometry: ConvGeometry, accumulate: bool) -> None:
 
 @pytest.mark.parametrize("n", [1, 3, 19])
 @pytest.mark.parametrize("accumulate", [False, True])
-@pytest.mark.parametrize("sums", ["a part of the cases each", "one for all"])
+@pytest.mark.parametrize("sums", ["a part of the cases each", "one for all"])  # along rows: always the first
+@pytest.mark.parametrize(("engine", "name"), FITTING)
 def test_bprop_weights(
-    geometry: ConvGeometry, accumulate: bool, n: int, sums: str, monkeypatch: pytest.MonkeyPatch
+    engine: str, name: str, accumulate: bool, n: int, sums: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    geometry = GEOMETRIES[name]
     if sums == "one for all":
         monkeypatch.setattr(cpu_winograd_weights, "_SMALL", 0)
         monkeypatch.setattr(cpu_winograd_weights, "_SHARED_CACHE", 1 << 16)  # several chunks
@@ -108,7 +126,7 @@ def test_bprop_weights(
         expected = expected + dw
     else:
         dw[:] = np.nan
-    cpu_winograd_weights.bprop_weights(device(), x, dy, dw, geometry, accumulate=accumulate)()
+    ENGINES[engine][1](device(), x, dy, dw, geometry, accumulate=accumulate)()
     np.testing.assert_allclose(dw, expected, rtol=1e-12, atol=1e-10)
 
 
@@ -128,6 +146,34 @@ def test_threads_do_not_change_a_bit(name: str, threads: int, small: int, monkey
         results.append((y, dx, dw))
     for one, many in zip(*results, strict=True):
         np.testing.assert_array_equal(many, one)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_threads_do_not_change_a_bit_of_rows(threads: int) -> None:
+    g = GEOMETRIES["many rows, several blocks"]
+    x, w, dy = arrays(g, "float32", 31)
+    results = []
+    for dev in (device(1), device(threads)):
+        y, dw = np.empty_like(dy), np.empty_like(w)
+        cpu_winograd_rows.fprop(dev, x, w, dy[0, 0, 0], y, g, accumulate=False, neuron=NeuronFunction("relu"))()
+        cpu_winograd_rows.bprop_weights(dev, x, dy, dw, g, accumulate=False)()
+        results.append((y, dw))
+    for one, many in zip(*results, strict=True):
+        np.testing.assert_array_equal(many, one)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_rounding_errors_along_rows_are_bounded(size: int) -> None:
+    g = ConvGeometry(Maps(3, 32, 32), 64, size, size // 2, 1, 1, 32, 32)
+    x, w, dy = arrays(g, "float32", 8)
+    y, dw = np.empty_like(dy), np.empty_like(w)
+    cpu_winograd_rows.fprop(device(), x, w, None, y, g, accumulate=False, neuron=None)()
+    cpu_winograd_rows.bprop_weights(device(), x, dy, dw, g, accumulate=False)()
+    x, w, dy = (array.astype(np.float64) for array in (x, w, dy))
+    for found, expected in (
+        (y, reference_conv.fprop(x, w, g)), (dw, reference_conv.bprop_weights(x, dy, g)),
+    ):  # fmt: skip
+        assert np.abs(found - expected).max() < ROWS_BOUND * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("size", [3, 5])
@@ -157,7 +203,8 @@ class TestWhichEngine:
     def ran(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         """The engines that were prepared, in order."""
         names: list[str] = []
-        for module in (cpu_winograd, cpu_winograd_weights, cpu.cpu_direct, cpu.cpu_direct_acts, cpu.cpu_direct_weights):
+        winograd = (cpu_winograd, cpu_winograd_weights, cpu_winograd_rows)
+        for module in (*winograd, cpu.cpu_direct, cpu.cpu_direct_acts, cpu.cpu_direct_weights):
             self.spy(module, names, monkeypatch)
         return names
 
@@ -166,7 +213,8 @@ class TestWhichEngine:
             before = getattr(module, function)
 
             def after(*arguments: Any, before: Any = before, **options: Any) -> Any:
-                names.append("winograd" if "winograd" in module.__name__ else "direct")
+                kind = module.__name__.rpartition("cpu_")[2]
+                names.append("rows" if kind == "winograd_rows" else kind.partition("_")[0])
                 return before(*arguments, **options)
 
             monkeypatch.setattr(module, function, after)
@@ -216,6 +264,17 @@ class TestWhichEngine:
         self.prepare(CpuDevice(threads=2, tune=True), GEOMETRIES["whole tiles"])
         assert ran == 6 * [fastest]
         assert len(timed) == 3, "another number of threads does not time again"
+
+    def test_few_channels_are_transformed_along_rows_where_that_is_fastest(
+        self, ran: list[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(choice, "_time_all", lambda *_: {"direct": 2.0, "rows": 1.0})
+        monkeypatch.setattr(choice, "cache_folder", lambda: tmp_path)
+        monkeypatch.setattr(choice.CHOICES, "known", {})
+        g = ConvGeometry(Maps(3, 9, 8), 16, 5, 2, 1, 1, 9, 8)
+        self.prepare(CpuDevice(tune=True), g)
+        self.prepare(CpuDevice(), g)
+        assert ran == ["rows", "direct", "rows", *3 * ["direct"]]
 
     def test_timing_runs_both(self, ran: list[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(choice, "cache_folder", lambda: tmp_path)

@@ -56,9 +56,9 @@ ALL = {**CALLS, **MORE}
 class GuardedDevice(CpuDevice):
     """A device whose scratch arrays begin as NaN and lie between bytes that kernels must leave as they are."""
 
-    def parallel(self, kernel: Callable[..., None], items: int, *arguments: Any) -> Launch:
+    def parallel(self, kernel: Callable[..., None], items: int, *arguments: Any, **how: Any) -> Any:
         self._guarded: list[tuple[int, Array]] = []  # the place of an argument, and all bytes around it
-        launch, guarded = super().parallel(kernel, items, *arguments), self._guarded
+        launch, guarded = super().parallel(kernel, items, *arguments, **how), self._guarded
 
         def watched() -> None:
             for _, room in guarded:

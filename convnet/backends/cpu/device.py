@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,15 +13,17 @@ import threadpoolctl
 
 # Loads SciPy's BLAS: only libraries that are loaded can be set to one thread.
 from convnet.backends.cpu import blas
-from convnet.backends.cpu.memory import Array, Scratch, SharedMemory, aligned_bytes, array_at
+from convnet.backends.cpu.job import Cases, KernelJob
+from convnet.backends.cpu.joined import joined
+from convnet.backends.cpu.memory import Array, Reservation, Scratch, SharedMemory, aligned_bytes, array_at
 from convnet.backends.cpu.team import Team, TeamLaunch
 from convnet.backends.cpu.worker import Worker
 from convnet.backends.launches import Launch
 from convnet.tensor import NumberTypes
 
-__all__ = ["Array", "CpuDevice", "Launch", "Scratch", "available_cores"]
+__all__ = ["Array", "Cases", "CpuDevice", "Launch", "Scratch", "available_cores"]
 
-# Bytes between the scratch of two parts; they are never touched. BLAS and the processor read ahead of what they compute
+# Bytes behind the scratch of a thread; they are never touched. BLAS and the processor read ahead of what they compute
 # with, and one core then takes from another the lines that this writes. Measured on two threads: nearer than 4 KiB,
 # neurons' gradients take a third longer; nearer than 64 KiB, those of filters a tenth; than 128 KiB, those of maps 5 %.
 _APART = 1 << 18
@@ -64,7 +66,8 @@ class CpuDevice:
         self.index, self.tune, self.exact = index, tune, exact
         self.threads = threads or available_cores()
         self.workspace = SharedMemory()  # of operations: their launches may pass it on to each other
-        self._scratch = SharedMemory()  # of single launches
+        self.sums = SharedMemory()  # of cases: aside, so that launches which use the workspace may be joined with these
+        self._scratch = [SharedMemory(_APART) for _ in range(self.threads)]  # of single launches
         self._worker = Worker(f"cpu{index}") if beside else None
         self._team = Team(self.threads, f"cpu{index}")
         threadpoolctl.threadpool_limits(limits=1, user_api=blas.KIND)
@@ -128,28 +131,41 @@ class CpuDevice:
         if self._worker is not None:
             self._worker.finish()
 
-    def parallel(self, kernel: Callable[..., None], items: int, *arguments: Any) -> Launch:
+    def joined(self, launches: Sequence[Launch]) -> Launch:
+        """One launch that does these in their order; what is done to the same cases, case by case where that may be."""
+        return joined(launches)
+
+    def parallel(
+        self, kernel: Callable[..., None], items: int, *arguments: Any, cases: Cases | None = None
+    ) -> TeamLaunch:
         """A launch of kernel(start, stop, *arguments) over 0..items, cut into pieces that the threads share.
 
         In place of a `Scratch` among the arguments, each thread gets an array of its own, which holds anything at the
         beginning of each piece. An argument that is a function is called for each thread at each launch and its result
         passed: the function that `reserve` returned gives the workspace array, others read what changes between
-        launches. The launch raises RuntimeError if the kernel raises something.
+        launches. cases: how items follow those of the minibatch; launches that tell may be `joined`. The launch raises
+        RuntimeError if the kernel raises something.
+
+        Raises:
+            ValueError: if items do not follow these cases.
         """
+        if cases and not cases.fit(items):
+            raise ValueError(f"{items} items do not follow {cases}")
         threads = max(1, min(self.threads, items))
-        return TeamLaunch(self._team, kernel, items, self._with_scratch(threads, arguments))
+        shared = [argument for argument in arguments if isinstance(argument, Reservation)]
+        job = KernelJob(kernel, self._with_scratch(threads, arguments), shared)
+        return TeamLaunch(self._team, job, items, cases)
 
     def _with_scratch(self, threads: int, arguments: tuple[Any, ...]) -> list[list[Any]]:
         """The arguments of each thread, with functions that give its own arrays in place of each Scratch."""
-        end, found = 0, []
-        for _ in range(threads):
-            own = list(arguments)
+        found = []
+        for memory in self._scratch[:threads]:
+            own, end = list(arguments), 0
             for position, argument in enumerate(arguments):
                 if isinstance(argument, Scratch):
-                    own[position] = self._scratch.reserve(argument.shape, argument.dtype, end)
+                    own[position] = memory.reserve(argument.shape, argument.dtype, end)
                     end += argument.span
             found.append(own)
-            end += _APART
         return found
 
 

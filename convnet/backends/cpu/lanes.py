@@ -91,13 +91,22 @@ def scale(_typing_context: Any, a: Any, number: Any) -> Any:
 
 @intrinsic
 def larger(_typing_context: Any, a: Any, b: Any) -> Any:
-    """The larger of two vectors' numbers; what is no number stays none."""
+    """The larger of two vectors' numbers, in one instruction: b's where one of the two is NaN."""
 
     def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        keep = builder.or_(builder.fcmp_ordered(">=", *values), builder.fcmp_unordered("uno", values[0], values[0]))
-        return builder.select(keep, *values)
+        return builder.select(builder.fcmp_ordered(">", *values), *values)
 
     return a(a, b), generate
+
+
+@intrinsic
+def nan_where(_typing_context: Any, a: Any, otherwise: Any) -> Any:
+    """NaN where vector a is NaN, else the numbers of `otherwise`."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.select(builder.fcmp_unordered("uno", values[0], values[0]), *values)
+
+    return a(a, otherwise), generate
 
 
 @intrinsic

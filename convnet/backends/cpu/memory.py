@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,29 +50,39 @@ class Scratch:
 class SharedMemory:
     """Memory that launches of one device take turns to use: as large as the largest reservation."""
 
-    def __init__(self) -> None:
-        self._size = 0
+    def __init__(self, apart: int = 0) -> None:
+        """apart: bytes behind it that are never touched."""
+        self._size, self._apart = 0, apart
         self._block = aligned_bytes(0)
 
-    def reserve(self, shape: tuple[int, ...], dtype: Any, start: int = 0) -> Callable[[], Array]:
-        """Ask for room for an array that begins `start` bytes into the memory.
+    def reserve(self, shape: tuple[int, ...], dtype: Any, start: int = 0) -> Reservation:
+        """Ask for room for an array that begins `start` bytes into the memory."""
+        reservation = Reservation(self, start, shape, dtype)
+        self._size = max(self._size, reservation.stop)
+        return reservation
 
-        The returned function gives the array, whose content is arbitrary, when called at run time.
-        """
-        self._size = max(self._size, start + math.prod(shape) * np.dtype(dtype).itemsize)
-        seen = array = aligned_bytes(0)
-
-        def current() -> Array:
-            nonlocal seen, array
-            block = self._grown()
-            if block is not seen:
-                seen, array = block, array_at(block, start, shape, dtype)
-            return array
-
-        return current
-
-    def _grown(self) -> Array:
+    def grown(self) -> Array:
         """The memory, a new one if more has been reserved since the last call."""
         if self._block.size < self._size:
-            self._block = aligned_bytes(self._size)
+            self._block = aligned_bytes(self._size + self._apart)
         return self._block
+
+
+class Reservation:
+    """Room for an array, from byte `start` to `stop` of a memory. Calling it gives the array, of arbitrary content."""
+
+    def __init__(self, memory: SharedMemory, start: int, shape: tuple[int, ...], dtype: Any) -> None:
+        self._memory, self._shape, self._dtype = memory, shape, dtype
+        self.start, self.stop = start, start + math.prod(shape) * np.dtype(dtype).itemsize
+        self._seen = self._array = aligned_bytes(0)
+
+    def __call__(self) -> Array:
+        """The array; another one when the memory has grown."""
+        block = self._memory.grown()
+        if block is not self._seen:
+            self._seen, self._array = block, array_at(block, self.start, self._shape, self._dtype)
+        return self._array
+
+    def meets(self, other: Reservation) -> bool:
+        """Whether the two have bytes in common."""
+        return self._memory is other._memory and self.start < other.stop and other.start < self.stop

@@ -11,11 +11,10 @@ import ctypes
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Any
 
 from convnet.backends.cpu import mailbox
-from convnet.backends.cpu.calls import Call
+from convnet.backends.cpu.job import Cases, Job
+from convnet.backends.cpu.memory import Array
 
 # How often to look before sleeping: some 0.2 ms for the next launch, and 1 ms for the others to end this one.
 _LOOKS_FOR_WORK = 8_000
@@ -61,52 +60,42 @@ class Team:
 
 
 class TeamLaunch:
-    """A kernel over so many items, by several threads; calling it returns when all are done."""
+    """A job over so many items, by several threads; calling it returns when all are done.
 
-    def __init__(self, team: Team, kernel: Callable[..., None], items: int, arguments: Sequence[Sequence[Any]]) -> None:
-        """arguments: after the first item and the one behind the last, for each thread, at most as many as there are.
+    cases: how its items follow those of a minibatch, if they do.
+    """
 
-        One that is a function is called at each launch, and its result passed.
-        """
-        self._team, self._kernel, self._items, self._arguments = team, kernel, items, arguments
-        self._helpers = team.helpers[: len(arguments) - 1]
-        self.calls: list[Call] = []  # none before the first launch
-        self._late: list[tuple[Call, int, Callable[[], Any]]] = []
+    def __init__(self, team: Team, job: Job, items: int, cases: Cases | None = None) -> None:
+        self.team, self.job, self.items, self.cases = team, job, items, cases
+        self._helpers = team.helpers[: job.threads - 1]
+        self._table: Array | None = None  # before the first launch
+        self._address = 0
 
     def __call__(self) -> None:
-        """Do all items; the first time, compile the kernel.
+        """Do all items; the first time, compile what is to be called.
 
         Raises:
-            RuntimeError: if the kernel raised something.
+            RuntimeError: if a kernel raised something.
         """
-        if self._team.unfinished:
-            self._team.wait()
-        if not self.calls:
+        if self.team.unfinished:
+            self.team.wait()
+        self.job.refresh()
+        if self._table is None:
             self._prepare()
-        else:
-            for call, position, current in self._late:
-                if (argument := current()) is not call.arguments[position]:
-                    call.replace(position, argument)
         if self._helpers:
-            self._team.watch_core()
+            self.team.watch_core()
         try:
             self._run()
         except BaseException:  # an interruption: what helpers work with must not be freed or changed
-            self._team.unfinished.append(self)
-            self._team.wait()
+            self.team.unfinished.append(self)
+            self.team.wait()
             raise
 
     def _prepare(self) -> None:
-        calls, late = [], []
-        for own in self._arguments:
-            arguments = [0, 0, *own]
-            calls.append(Call(self._kernel, [each() if callable(each) else each for each in arguments]))
-            late += [(calls[-1], place, each) for place, each in enumerate(arguments) if callable(each)]
         pieces = _PIECES if self._helpers else 1
         helpers = [helper.address for helper in self._helpers]
-        self._table = mailbox.table(self._items, pieces, [call.address for call in calls], helpers)
-        self._address: int = self._table.ctypes.data
-        self._late, self.calls = late, calls
+        self._table = mailbox.table(self.items, pieces, self.job.addresses, helpers)
+        self._address = self._table.ctypes.data
 
     def _run(self) -> None:
         found = mailbox.launch(self._address, _LOOKS_FOR_END)
@@ -119,7 +108,7 @@ class TeamLaunch:
                 helper.wait()
             found = mailbox.end(self._address)
         if found == mailbox.FAILED:
-            raise RuntimeError(f"kernel {self._kernel.__name__} failed")
+            raise RuntimeError(f"kernel {self.job.name} failed")
 
 
 class _Helper:

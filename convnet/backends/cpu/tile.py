@@ -57,7 +57,7 @@ class _Tile:
         builder, given = self._builder, self._given
         with builder.if_then(builder.icmp_signed("!=", given["far"], INT(0))):
             for place, _, _ in self._places("y"):
-                self._vector.expect_store(place)
+                self._vector.expect(place, store=True)
         with builder.if_then(builder.icmp_signed("!=", given["begin"], INT(0))):
             for place, mask, slot in self._places("s"):
                 builder.store(self._vector.load(place, mask), slot)

@@ -107,11 +107,11 @@ class Vectors:
                                   ir.VoidType(), [self.type, pointer.type, _INT32, self._mask_type])  # fmt: skip
         self.builder.call(function, [value, pointer, _INT32(self.itemsize), mask])
 
-    def expect_store(self, address: Any) -> None:
-        """Have the cache line of an address brought near, for it is written soon."""
+    def expect(self, address: Any, *, store: bool) -> None:
+        """Have the cache line of an address brought near, for it is read or written soon."""
         pointer = self.builder.inttoptr(address, ir.IntType(8).as_pointer())
         function = self._function("prefetch.p0i8", ir.VoidType(), [pointer.type, _INT32, _INT32, _INT32])
-        self.builder.call(function, [pointer, _INT32(1), _INT32(3), _INT32(1)])
+        self.builder.call(function, [pointer, _INT32(int(store)), _INT32(3), _INT32(1)])
 
     def broadcast(self, number: Any) -> Any:
         """A vector of one number, over and over."""
@@ -163,6 +163,17 @@ def address(_typing_context: Any, array: Any, index: Any) -> Any:
         return element_address(context, builder, signature.args[0], *values)
 
     return types.intp(array, types.intp), generate
+
+
+@intrinsic(prefer_literal=True)
+def expect(_typing_context: Any, address: Any, store: Any) -> Any:
+    """Have the cache line of an address brought near, for use inside kernels. store: 1 if it will be written."""
+
+    def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        Vectors(builder, 4).expect(values[0], store=bool(store.literal_value))
+        return context.get_dummy_value()
+
+    return types.void(address, store), generate
 
 
 def given_at(builder: Any, place: Any, names: Sequence[str]) -> dict[str, Any]:

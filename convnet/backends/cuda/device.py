@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from convnet.backends.cuda import toolkit
 from convnet.backends.cuda.capabilities import TENSOR_CORE_CAPABILITY
 from convnet.backends.cuda.kernels import Call, Kernel, Kernels, Launch
 from convnet.backends.cuda.transfers import End, Feeder, Fetches, PeerCopy, Room
+from convnet.backends.launches import in_turn
 from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.tensor import NumberTypes
 
@@ -158,6 +159,10 @@ class CudaDevice:
     def in_turn(self, launch: Launch) -> Launch:
         """The launch itself: the stream keeps the order."""
         return launch
+
+    def joined(self, launches: Sequence[Launch]) -> Launch:
+        """One launch that makes these, one behind the other."""
+        return in_turn(launches)
 
     def receive(self, sender: CudaDevice, source: GPUArray, target: GPUArray) -> Launch:
         """A launch that copies an array of another device; both work in its order with what they were given."""

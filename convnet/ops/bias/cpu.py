@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.launches import in_turn
 
 COLUMNS = 1024  # a fixed block of columns, summed by one thread
 
-_PARTS = 16
-_LONG = 512  # more rows than this are first summed in parts
-
 
 def bprop(dev: CpuDevice, dy: Array, db: Array, *, accumulate: bool) -> Launch:
-    """`db` (columns,) (+)= the sum over rows of `dy` (rows, columns)."""
-    rows, columns = dy.shape
+    """`db` (columns,) (+)= the sum over cases and positions of `dy` (cases, positions, columns)."""
+    cases, positions, columns = dy.shape
     if db.shape != (columns,):
         raise ValueError(f"bias: gradients of shape {dy.shape} for a bias of shape {db.shape}")
-    if rows <= _LONG:
-        return sum_rows(dev, dy.reshape(-1), rows, db, accumulate=accumulate)
-    partial = dev.workspace.reserve((_PARTS * columns,), dy.dtype)
-    parts = dev.parallel(_sum_parts, _PARTS, dy.reshape(-1), rows, columns, partial)
-    return in_turn([parts, sum_rows(dev, partial, _PARTS, db, accumulate=accumulate)])
+    if positions == 1:
+        return sum_rows(dev, dy.reshape(-1), cases, db, accumulate=accumulate)
+    sums = dev.sums.reserve((cases * columns,), dy.dtype)
+    of_cases = dev.parallel(_sum_cases, cases, dy.reshape(-1), positions, columns, sums, cases=Cases(cases))
+    return in_turn([of_cases, sum_rows(dev, sums, cases, db, accumulate=accumulate)])
 
 
 def sum_rows(dev: CpuDevice, a: Array | Callable[[], Array], rows: int, out: Array, *, accumulate: bool) -> Launch:
@@ -43,12 +40,11 @@ def _sum_rows(start: int, stop: int, a: Array, rows: int, out: Array, accumulate
 
 
 @kernel
-def _sum_parts(start: int, stop: int, a: Array, rows: int, columns: int, partial: Array) -> None:
-    """Parts start..stop: each sums its share of the rows into its row of `partial`."""
-    for part in range(start, stop):
-        first, last = rows * part // _PARTS, rows * (part + 1) // _PARTS
-        partial[part * columns : (part + 1) * columns] = 0
-        add_rows(a, first * columns, columns, last - first, partial, part * columns, columns)
+def _sum_cases(start: int, stop: int, a: Array, positions: int, columns: int, sums: Array) -> None:
+    """Cases start..stop: each sums its positions into its row of `sums`."""
+    for case in range(start, stop):
+        sums[case * columns : (case + 1) * columns] = 0
+        add_rows(a, case * positions * columns, columns, positions, sums, case * columns, columns)
 
 
 @inlined

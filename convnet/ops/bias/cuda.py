@@ -19,8 +19,9 @@ _FLOATS = 4  # in 16 bytes
 
 
 def bprop(dev: CudaDevice, dy: GPUArray, db: GPUArray, *, accumulate: bool) -> Launch:
-    """`db` (columns,) (+)= the sum over rows of `dy` (rows, columns)."""
-    rows, columns = dy.shape
+    """`db` (columns,) (+)= the sum over cases and positions of `dy` (cases, positions, columns)."""
+    cases, positions, columns = dy.shape
+    rows = cases * positions
     if db.shape != (columns,):
         raise ValueError(f"bias: gradients of shape {dy.shape} for a bias of shape {db.shape}")
     size = span(dev, columns)

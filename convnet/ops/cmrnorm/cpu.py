@@ -6,7 +6,7 @@ A sum over a window is then a sum of shifted strips, in loops as long as a strip
 
 from __future__ import annotations
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
+from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.rnorm import Normalization
 from convnet.ops.rnorm.cpu_power import gradient, invert, product, pull, raise_to_power
@@ -20,8 +20,8 @@ def fprop(dev: CpuDevice, x: Array, y: Array, norm: Normalization) -> Launch:
     block, items = _blocks(x, norm.size)
     inverse = factor = _pixel_rows(x, block, norm.size)
     return dev.parallel(
-        _fprop, items, *_pixels(x, y), block, norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked,
-        _strip(x, block, norm.size), inverse, factor,
+        _fprop, items, *_pixels(x, y), x.shape[1] * x.shape[2], block, norm.size, norm.alpha, norm.power, norm.min_div,
+        norm.blocked, _strip(x, block, norm.size), inverse, factor, cases=Cases(len(x)),
     )  # fmt: skip
 
 
@@ -31,8 +31,9 @@ def bprop(dev: CpuDevice, dy: Array, x: Array, dx: Array, norm: Normalization, *
     strip = pull_strip = _strip(x, block, norm.size)
     sums = factor = _pixel_rows(x, block, norm.size)
     return dev.parallel(
-        _bprop, items, *_pixels(dy, x, dx), block,
+        _bprop, items, *_pixels(dy, x, dx), x.shape[1] * x.shape[2], block,
         norm.size, norm.alpha, norm.power, norm.min_div, norm.blocked, accumulate, strip, pull_strip, sums, factor,
+        cases=Cases(len(x)),
     )  # fmt: skip
 
 
@@ -45,10 +46,10 @@ def _pixels(*maps: Array) -> list[Array]:
 
 
 def _blocks(x: Array, size: int) -> tuple[int, int]:
-    """How many pixels one strip takes, and how many strips there are."""
+    """How many pixels one strip takes, and how many strips there are, none of which is of two cases."""
     cases, height, width, channels = x.shape
     block = max(1, _STRIP // _pitch(channels, size))
-    return block, -(-cases * height * width // block)
+    return block, cases * -(-height * width // block)
 
 
 def _pitch(channels: int, size: int) -> int:
@@ -69,13 +70,13 @@ def _pixel_rows(x: Array, block: int, size: int) -> Scratch:
 @kernel
 def _fprop(
     start: int, stop: int, x: Array, y: Array,
-    block: int, size: int, alpha: float, power: float, min_div: float, blocked: bool,
+    pixels: int, block: int, size: int, alpha: float, power: float, min_div: float, blocked: bool,
     strip: Array, inverse: Array, factor: Array,
 ) -> None:  # fmt: skip
     """Items are blocks of pixels."""
     squares = _cleared(strip, inverse.shape, size // 2)
     for item in range(start, stop):
-        here = slice(item * block, (item + 1) * block)
+        here = _strip_of(item, pixels, block)
         product(x[here], x[here], squares)
         _window_sums(strip, squares, size, blocked, inverse)
         invert(inverse.reshape(-1), alpha, min_div)
@@ -86,14 +87,14 @@ def _fprop(
 @kernel
 def _bprop(
     start: int, stop: int, dy: Array, x: Array, dx: Array,
-    block: int, size: int, alpha: float, power: float, min_div: float, blocked: bool, accumulate: bool,
+    pixels: int, block: int, size: int, alpha: float, power: float, min_div: float, blocked: bool, accumulate: bool,
     strip: Array, pull_strip: Array, sums: Array, factor: Array,
 ) -> None:  # fmt: skip
     """Items are blocks of pixels. A channel is in the windows that begin size - 1 - size // 2 before it."""
     squares = _cleared(strip, sums.shape, size // 2)
     pulls = _cleared(pull_strip, sums.shape, size - 1 - size // 2)
     for item in range(start, stop):
-        here = slice(item * block, (item + 1) * block)
+        here = _strip_of(item, pixels, block)
         product(x[here], x[here], squares)
         _window_sums(strip, squares, size, blocked, sums)
         invert(sums.reshape(-1), alpha, min_div)
@@ -101,6 +102,13 @@ def _bprop(
         pull(dy[here], x[here], sums, factor, pulls)
         _window_sums(pull_strip, pulls, size, blocked, sums)
         gradient(dy[here], x[here], factor, sums, -2 * alpha * power, accumulate, dx[here])
+
+
+@inlined
+def _strip_of(item: int, pixels: int, block: int) -> slice:
+    """The pixels of a strip, of a case that has so many."""
+    case, part = divmod(item, -(-pixels // block))
+    return slice(case * pixels + part * block, case * pixels + min(pixels, (part + 1) * block))
 
 
 @inlined

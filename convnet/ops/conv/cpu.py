@@ -1,4 +1,4 @@
-"""Convolution on the CPU, by one of two engines."""
+"""Convolution on the CPU, by one of three engines."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from convnet.ops.conv import (
     cpu_direct_acts,
     cpu_direct_weights,
     cpu_winograd,
+    cpu_winograd_rows,
     cpu_winograd_weights,
 )
 from convnet.ops.conv.order import weights_from_memory, weights_to_memory
@@ -28,7 +29,7 @@ __all__ = [
 
 Engine = Callable[..., Launch]
 
-_FEW = 8  # channels or filters of a group below which Winograd's transforms never pay
+_FEW = 8  # channels or filters of a group below which transforms along both axes never pay
 
 # Multiply-adds that engines are timed on: some 10 ms of the slower one. Fewer cases would be no minibatch, in which
 # what is done once does not count; more are seldom used.
@@ -43,7 +44,7 @@ def fprop(
     check_shapes(x, w, y, geometry)
     if bias is not None and bias.shape not in ((geometry.filters,), (geometry.modules * geometry.filters,)):
         raise ValueError(f"conv: bias of shape {bias.shape} for {geometry}")
-    engines = {"direct": cpu_direct.fprop, "winograd": cpu_winograd.fprop}
+    engines = {"direct": cpu_direct.fprop, "winograd": cpu_winograd.fprop, "rows": cpu_winograd_rows.fprop}
     engine = _fastest(dev, "fprop", engines, geometry, {"x": x, "w": w, "y": y}, bias=None, neuron=None)
     return engine(dev, x, w, bias, y, geometry, accumulate=accumulate, neuron=neuron)
 
@@ -61,7 +62,11 @@ def bprop_weights(
 ) -> Launch:
     """`dw` (+)= the gradient, summed over the cases in an order that does not depend on the threads."""
     check_shapes(x, dw, dy, geometry)
-    engines = {"direct": cpu_direct_weights.bprop_weights, "winograd": cpu_winograd_weights.bprop_weights}
+    engines = {
+        "direct": cpu_direct_weights.bprop_weights,
+        "winograd": cpu_winograd_weights.bprop_weights,
+        "rows": cpu_winograd_rows.bprop_weights,
+    }
     engine = _fastest(dev, "bprop_weights", engines, geometry, {"x": x, "dy": dy, "dw": dw})
     return engine(dev, x, dy, dw, geometry, accumulate=accumulate)
 
@@ -72,13 +77,24 @@ def _fastest(
 ) -> Engine:  # fmt: skip
     """The engine for a function: the one that takes least for a few cases, or by rule."""
     dtype = next(iter(arrays.values())).dtype
-    fewest = min(geometry.filter_channels, geometry.filters // geometry.groups)
     # float64 is there to check gradients with.
-    if dev.exact or dtype == np.float64 or fewest < _FEW or not cpu_winograd.usable(geometry):
+    exact = dev.exact or dtype == np.float64 or not cpu_winograd.usable(geometry)
+    other = None if exact else _with_transforms(geometry)
+    if other not in engines:
         return engines["direct"]
+    engines = {each: engines[each] for each in ("direct", other)}
     shapes = {each: _timed_shape(array.shape, geometry) for each, array in arrays.items()}
     ways = {each: partial(engine, geometry=geometry, accumulate=False, **options) for each, engine in engines.items()}
-    return engines[choose(dev, (name, geometry), ways, shapes, dtype, by_rule="winograd")]
+    by_rule = "winograd" if other == "winograd" else "direct"
+    return engines[choose(dev, (name, geometry), ways, shapes, dtype, by_rule=by_rule)]
+
+
+def _with_transforms(geometry: ConvGeometry) -> str | None:
+    """The engine with Winograd's transforms that may pay for such filters."""
+    fewest = min(geometry.filter_channels, geometry.filters // geometry.groups)
+    if fewest >= _FEW:
+        return "winograd"
+    return "rows" if geometry.filter_channels < _FEW <= geometry.filters and geometry.groups == 1 else None
 
 
 def _timed_shape(shape: tuple[int, ...], geometry: ConvGeometry) -> tuple[int, ...]:

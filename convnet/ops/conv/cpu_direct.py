@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
@@ -36,7 +36,7 @@ def fprop(
     products = dev.parallel(
         _fprop, len(x) * cut.number, tile_of(y.dtype), x.reshape(-1), packed,
         np.empty(0, y.dtype) if bias is None else bias, y.reshape(-1), g, cut, groups, filters, accumulate, f.code,
-        real(f.a), real(f.b), room(cut, g.channels, x.dtype),
+        real(f.a), real(f.b), room(cut, g.channels, x.dtype), cases=Cases(len(x)),
     )  # fmt: skip
     return in_turn([packing, products])
 

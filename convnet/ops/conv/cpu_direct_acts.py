@@ -5,7 +5,7 @@ Pixels that are `stride` apart are seen by the same taps: they make a tile.
 
 from __future__ import annotations
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
@@ -30,7 +30,7 @@ def bprop_acts(dev: CpuDevice, dy: Array, w: Array, dx: Array, geometry: ConvGeo
     )  # fmt: skip
     gradients = dev.parallel(
         _bprop_acts, len(dy) * cut.number, tile_of(dx.dtype), dy.reshape(-1), packed, dx.reshape(-1), g, cut, groups,
-        filters, accumulate, room(cut, filters, dy.dtype),
+        filters, accumulate, room(cut, filters, dy.dtype), cases=Cases(len(dy)),
     )  # fmt: skip
     return in_turn([packing, gradients])
 

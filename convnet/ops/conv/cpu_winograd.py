@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
+from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
@@ -42,7 +42,7 @@ class Tiles(NamedTuple):
     """Tiles over maps. height, width, channels: of the maps that are read; `padding` zeros lie around them.
 
     out_height, out_width: of the maps that are made, of `filters` channels. rows, columns: of tiles over these. m, r:
-    of F(m, r). a: m + r - 1. chunk: rows of tiles that are worked on at once.
+    of F(m, r). a: m + r - 1. chunk: rows of tiles that are worked on at once: of whole cases, or of a part of one.
     """
 
     height: int
@@ -115,8 +115,10 @@ def tiles(x: Array, y: Array, filter_size: int, padding: int, room: int, chunks:
     m, r = OUTPUTS, filter_size
     rows, columns, a = -(-out_height // m), -(-out_width // m), m + r - 1
     largest = max(1, room // (a * a * columns * (channels + filters) * x.itemsize))
-    count = -(-cases * rows // (largest * chunks)) * chunks
-    chunk = -(-cases * rows // count)
+    if largest < rows:
+        chunk = -(-rows // -(-rows // largest))
+    else:
+        chunk = -(-cases // (-(-cases // (largest // rows * chunks)) * chunks)) * rows
     return Tiles(height, width, channels, padding, out_height, out_width, filters, rows, columns, m, r, a, chunk)
 
 
@@ -136,12 +138,13 @@ def _convolution(
     filters = dev.parallel(_transform_filters, f.groups * (f.rows // taps), of("filter"), packed, transformed, t, f)
     tiles_of_chunk, block = t.chunk * t.columns, block_columns(y.itemsize)
     seen, made = (distance(tiles_of_chunk * count, y.itemsize) for count in (t.channels, block))
+    together = max(1, t.chunk // t.rows)
+    chunks = -(-len(x) // together) * -(-t.rows // t.chunk)
     products = dev.parallel(
-        _convolve, -(-len(x) * t.rows // t.chunk), tile_of(y.dtype), of("input"), of("output"), x.reshape(-1),
-        transformed, np.empty(0, y.dtype) if bias is None else bias, y.reshape(-1), t, f, len(x), accumulate,
-        neuron.code, real(neuron.a), real(neuron.b), Scratch((t.a * t.a * seen,), y.dtype),
-        Scratch((t.a * t.a * made,), y.dtype),
-        Scratch((t.channels,), y.dtype), Scratch((block,), y.dtype),
+        _convolve, chunks, tile_of(y.dtype), of("input"), of("output"), x.reshape(-1), transformed,
+        np.empty(0, y.dtype) if bias is None else bias, y.reshape(-1), t, f, len(x), accumulate, neuron.code,
+        real(neuron.a), real(neuron.b), Scratch((t.a * t.a * seen,), y.dtype), Scratch((t.a * t.a * made,), y.dtype),
+        Scratch((t.channels,), y.dtype), Scratch((block,), y.dtype), cases=Cases(len(x), together),
     )  # fmt: skip
     return in_turn([packing, filters, products])
 
@@ -162,7 +165,7 @@ def _transform_filters(
                 source, sign = source + (t.r * t.r - 1) * tap, -1
             transform(transform_filter, (
                 address(packed, source), sign * t.r * tap, sign * tap, address(out, at * t.a * t.a + row * step),
-                t.a * tap, tap, step, 0, t.r, 0, t.r, 0, 0, 0, 0, 0,
+                t.a * tap, tap, step, 0, t.r, 0, t.r, 0, 1, 0, 0, 0, 0, 0, 0,
             ))  # fmt: skip
 
 
@@ -180,7 +183,9 @@ def _convolve(
     seen_step = distance_of(capacity * t.channels, size)
     zeros[:] = 0
     for chunk in range(start, stop):
-        first, last = chunk * t.chunk, min(cases * t.rows, (chunk + 1) * t.chunk)
+        group, part = divmod(chunk, -(-t.rows // t.chunk))
+        first = group * max(t.rows, t.chunk) + part * t.chunk
+        last = min(first + t.chunk, (group + 1) * max(t.rows, t.chunk), cases * t.rows)
         for number in range((last - first) * t.columns):
             read_tile(x, t, first * t.columns + number, transform_input, address(seen, number * t.channels),
                       seen_step, address(zeros, 0))  # fmt: skip
@@ -217,7 +222,7 @@ def read_tile(x: Array, t: Tiles, number: int, transform_input: int, to: int, st
     source = address(x, (case * t.height + top) * line + left * t.channels)
     transform(transform_input, (
         source, line, t.channels, to, t.a * step, step, t.channels, -top, t.height - top, -left, t.width - left, zeros,
-        0, 0, 0, 0,
+        1, 0, 0, 0, 0, 0, 0,
     ))  # fmt: skip
 
 
@@ -232,7 +237,7 @@ def _write_tile(
     at, line = ((case * t.out_height + i * t.m) * t.out_width + j * t.m) * t.filters + c, t.out_width * t.filters
     transform(transform_output, (
         source, t.a * step, step, address(y, at), line, t.filters, columns, 0, t.out_height - i * t.m, 0,
-        t.out_width - j * t.m, nowhere, add_to, begin, biases, relu,
+        t.out_width - j * t.m, nowhere, 1, 0, 0, add_to, begin, biases, relu,
     ))  # fmt: skip
 
 

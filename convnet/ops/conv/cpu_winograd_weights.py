@@ -11,12 +11,12 @@ from typing import Any
 
 from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
 from convnet.backends.cpu.jit import inlined, kernel
-from convnet.backends.cpu.lanes import add, lanes_of, load, store
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
 from convnet.backends.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cpu_filters import block_columns, block_width
+from convnet.ops.conv.cpu_sums import add_parts
 from convnet.ops.conv.cpu_transforms import transform, transform_of
 from convnet.ops.conv.cpu_winograd import CACHE, OUTPUTS, Tiles, distance, distance_of, read_tile, tiles
 
@@ -152,7 +152,7 @@ def _read_gradient(dy: Array, t: Tiles, number: int, transform_gradient: int, to
     at, line = ((case * t.out_height + i * t.m) * t.out_width + j * t.m) * t.filters, t.out_width * t.filters
     transform(transform_gradient, (
         address(dy, at), line, t.filters, to, t.a * step, step, t.filters, 0, t.out_height - i * t.m, 0,
-        t.out_width - j * t.m, zeros, 0, 0, 0, 0,
+        t.out_width - j * t.m, zeros, 1, 0, 0, 0, 0, 0, 0,
     ))  # fmt: skip
 
 
@@ -184,20 +184,9 @@ def _transform_back(
     """Channels start..stop of the filters: the sum of all parts."""
     step = channels * t.filters
     for channel in range(start, stop):
-        for number in range(t.a * t.a if parts > 1 else 0):
-            _add_parts(sums, number * step + channel * t.filters, t.filters, t.a * t.a * step, parts)
+        for number in range(t.a * t.a):
+            add_parts(sums, number * step + channel * t.filters, t.filters, t.a * t.a * step, parts)
         transform(transform_output, (
             address(sums, channel * t.filters), t.a * step, step, address(dw, channel * t.filters), t.r * step, step,
-            t.filters, 0, t.r, 0, t.r, 0, 1 if accumulate else 0, 0, 0, 0,
+            t.filters, 0, t.r, 0, t.r, 0, 1, 0, 0, 1 if accumulate else 0, 0, 0, 0,
         ))  # fmt: skip
-
-
-@inlined
-def _add_parts(sums: Array, at: int, count: int, step: int, parts: int) -> None:
-    """sums[at:at + count] += the same of the other parts, which lie `step` apart."""
-    for first in range(0, count, lanes_of(sums.itemsize)):
-        left, place = count - first, at + first
-        total = load(sums, place, left)
-        for part in range(1, parts):
-            total = add(total, load(sums, part * step + place, left))
-        store(sums, place, left, total)

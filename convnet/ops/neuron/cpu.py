@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
-from convnet.backends.cpu.jit import kernel
+from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch, Scratch
+from convnet.backends.cpu.jit import inlined, kernel
 from convnet.ops.neuron import NeuronFunction
 
 BLOCK = 4096
@@ -32,8 +32,9 @@ def fprop(dev: CpuDevice, x: Array, y: Array, f: NeuronFunction) -> Launch:
     _check_alike(x, y)
     source, target = x.reshape(-1), y.reshape(-1)
     return dev.parallel(
-        _fprop, _blocks(target), source, target, _same(x, y), f.code, target.dtype.type(f.a), target.dtype.type(f.b)
-    )
+        _fprop, len(y) * _blocks(y), source, target, y.size // max(1, len(y)), _same(x, y), f.code, y.dtype.type(f.a),
+        y.dtype.type(f.b), cases=Cases(len(y)),
+    )  # fmt: skip
 
 
 def bprop(dev: CpuDevice, dy: Array, xy: Array, dx: Array, f: NeuronFunction, *, accumulate: bool) -> Launch:
@@ -44,8 +45,8 @@ def bprop(dev: CpuDevice, dy: Array, xy: Array, dx: Array, f: NeuronFunction, *,
         raise ValueError("neuron bprop cannot accumulate onto its own gradient")
     real = dx.dtype.type
     return dev.parallel(
-        _bprop, _blocks(dx), dy.reshape(-1), xy.reshape(-1), dx.reshape(-1), same, accumulate, f.code, real(f.a),
-        real(f.b), Scratch((BLOCK,), dx.dtype),
+        _bprop, len(dx) * _blocks(dx), dy.reshape(-1), xy.reshape(-1), dx.reshape(-1), dx.size // max(1, len(dx)), same,
+        accumulate, f.code, real(f.a), real(f.b), Scratch((BLOCK,), dx.dtype), cases=Cases(len(dx)),
     )  # fmt: skip
 
 
@@ -59,15 +60,23 @@ def _same(first: Array, second: Array) -> bool:
 
 
 def _blocks(array: Array) -> int:
-    return -(-array.size // BLOCK)
+    """How many blocks a case is cut into."""
+    return -(-array.size // (max(1, len(array)) * BLOCK))
+
+
+@inlined
+def _block(block: int, features: int) -> tuple[int, int]:
+    """The first number of a block and the one behind its last; blocks are counted over cases of so many features."""
+    case, part = divmod(block, -(-features // BLOCK))
+    first = case * features + part * BLOCK
+    return first, min((case + 1) * features, first + BLOCK)
 
 
 @kernel
-def _fprop(start: int, stop: int, x: Array, y: Array, same: bool, code: int, a: float, b: float) -> None:
+def _fprop(start: int, stop: int, x: Array, y: Array, features: int, same: bool, code: int, a: float, b: float) -> None:
     """Blocks start..stop of y = f(x)."""
     for block in range(start, stop):
-        first = block * BLOCK
-        last = min(y.size, first + BLOCK)
+        first, last = _block(block, features)
         if not same:
             y[first:last] = x[first:last]
         apply(code, a, b, y, first, last)
@@ -75,13 +84,12 @@ def _fprop(start: int, stop: int, x: Array, y: Array, same: bool, code: int, a: 
 
 @kernel
 def _bprop(
-    start: int, stop: int, dy: Array, xy: Array, dx: Array, same: bool, accumulate: bool, code: int, a: float, b: float,
-    slope: Array,
+    start: int, stop: int, dy: Array, xy: Array, dx: Array, features: int, same: bool, accumulate: bool, code: int,
+    a: float, b: float, slope: Array,
 ) -> None:  # fmt: skip
     """Blocks start..stop of dx (+)= dy f'."""
     for block in range(start, stop):
-        first = block * BLOCK
-        last = min(dx.size, first + BLOCK)
+        first, last = _block(block, features)
         size = last - first
         derivative(code, a, b, xy, first, slope, size)
         above, out = dy[first:last], dx[first:last]

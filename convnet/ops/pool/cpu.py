@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch
 from convnet.ops.pool import PoolGeometry, cpu_avg, cpu_max
 from convnet.ops.pool.cpu_window import Pool
 from convnet.shape import Maps
@@ -16,7 +16,8 @@ def fprop_max(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> Lau
     """y = maximum of each window of x."""
     _check(geometry, len(x), (x,), (y,))
     return dev.parallel(
-        cpu_max.fprop, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry)
+        cpu_max.fprop, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry),
+        cases=Cases(len(x)),
     )  # fmt: skip
 
 
@@ -24,7 +25,8 @@ def fprop_maxabs(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry) -> 
     """y = the element of each window of x whose absolute value is largest."""
     _check(geometry, len(x), (x,), (y,))
     return dev.parallel(
-        cpu_max.fprop_absolute, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry)
+        cpu_max.fprop_absolute, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry),
+        cases=Cases(len(x)),
     )  # fmt: skip
 
 
@@ -35,7 +37,7 @@ def bprop_max(
     _check(geometry, len(x), (x, dx), (dy, y))
     return dev.parallel(
         cpu_max.bprop, len(x) * geometry.maps.y, *(array.reshape(-1) for array in (dy, x, y, dx)), _numbers(geometry),
-        accumulate,
+        accumulate, cases=Cases(len(x)),
     )  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def _fprop_sum(dev: CpuDevice, x: Array, y: Array, geometry: PoolGeometry, *, di
     _check(geometry, len(x), (x,), (y,))
     return dev.parallel(
         cpu_avg.fprop, len(x) * geometry.outputs_y, x.reshape(-1), y.reshape(-1), _numbers(geometry),
-        _factors(geometry, x.dtype, divide=divide),
+        _factors(geometry, x.dtype, divide=divide), cases=Cases(len(x)),
     )  # fmt: skip
 
 
@@ -73,7 +75,7 @@ def _bprop_sum(
     _check(geometry, len(dx), (dx,), (dy,))
     return dev.parallel(
         cpu_avg.bprop, len(dx) * geometry.maps.y, dy.reshape(-1), dx.reshape(-1), _numbers(geometry),
-        _factors(geometry, dx.dtype, divide=divide), accumulate,
+        _factors(geometry, dx.dtype, divide=divide), accumulate, cases=Cases(len(dx)),
     )  # fmt: skip
 
 

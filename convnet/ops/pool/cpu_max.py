@@ -6,7 +6,7 @@ import numpy as np
 
 from convnet.backends.cpu.device import Array
 from convnet.backends.cpu.jit import inlined, kernel
-from convnet.backends.cpu.lanes import add, lanes_of, larger, load, store, where_equal, zeros
+from convnet.backends.cpu.lanes import add, lanes_of, larger, load, nan_where, store, where_equal, zeros
 from convnet.ops.pool.cpu_window import Pool, covering, window
 
 
@@ -22,10 +22,12 @@ def fprop(start: int, stop: int, x: Array, y: Array, p: Pool) -> None:
                 count = p.channels - c
                 at = ((case * p.height + top) * p.width + left) * p.channels + c
                 value = load(x, at, count) if bottom > top and right > left else zeros(x)
+                nan = zeros(x)  # where none was seen
                 for row in range(bottom - top):
                     for column in range(right - left):
-                        value = larger(value, load(x, at + (row * p.width + column) * p.channels, count))
-                store(y, (item * p.outputs_x + output_x) * p.channels + c, count, value)
+                        pixel = load(x, at + (row * p.width + column) * p.channels, count)
+                        value, nan = larger(pixel, value), nan_where(pixel, nan)
+                store(y, (item * p.outputs_x + output_x) * p.channels + c, count, add(value, nan))
 
 
 @kernel

@@ -1,0 +1,132 @@
+"""Launches over the same cases, done case by case: what one makes is still in the cache when the next one reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import groupby
+
+import numpy as np
+from numba import types
+
+from convnet.backends.cpu.calls import make
+from convnet.backends.cpu.counters import load
+from convnet.backends.cpu.jit import callback
+from convnet.backends.cpu.job import KernelJob
+from convnet.backends.cpu.memory import Array
+from convnet.backends.cpu.team import TeamLaunch
+from convnet.backends.launches import InTurn, Launch, in_turn
+
+# A call of several: the address of what makes it, how many they are, the first block of cases and the one behind the
+# last, then of each its call's address, its items in a block, and its items in all.
+_COUNT, _START, _STOP, _MEMBERS = 8, 16, 24, 32
+_CALL, _EACH, _ITEMS, _MEMBER = 0, 8, 16, 24
+
+
+def joined(launches: Sequence[Launch]) -> Launch:
+    """One launch that does what these do, one behind the other; neighbours over the same cases case by case."""
+    groups: list[list[Launch]] = []
+    for launch in _single(launches):
+        if groups and _may_join(groups[-1], launch):
+            groups[-1].append(launch)
+        else:
+            groups.append([launch])
+    return in_turn([_one(group) for group in groups])
+
+
+def _single(launches: Sequence[Launch]) -> Iterator[Launch]:
+    """What launches are made of."""
+    for launch in launches:
+        yield from _single(launch.launches) if isinstance(launch, InTurn) else (launch,)
+
+
+def _may_join(group: Sequence[Launch], launch: Launch) -> bool:
+    return all(_independent(other, launch) for other in group)
+
+
+def _independent(first: Launch, second: Launch) -> bool:
+    """Whether the second may be done for some cases before the first is done for the others."""
+    if not (isinstance(first, TeamLaunch) and isinstance(second, TeamLaunch)) or not (first.cases and second.cases):
+        return False
+    if first.cases.number != second.cases.number or 1 < first.cases.together != second.cases.together > 1:
+        return False
+    one, other = first.job, second.job
+    if not (isinstance(one, KernelJob) and isinstance(other, KernelJob)) or one.threads != other.threads:
+        return False
+    return one.independent(other)
+
+
+def _one(group: Sequence[Launch]) -> Launch:
+    """The launch of a group. Where some of its launches do several cases at once, others do these one by one."""
+    members = [launch for launch in group if isinstance(launch, TeamLaunch)]
+    if len(members) < 2:
+        return group[0]
+    if len({_together(launch) for launch in members}) == 1:
+        return _case_by_case(members)
+    found: list[TeamLaunch] = []
+    for together, launches in groupby(members, key=_together):
+        alike = list(launches)
+        found += [_case_by_case(alike)] if together == 1 else alike
+    return _case_by_case(found)
+
+
+def _together(launch: TeamLaunch) -> int:
+    return launch.cases.together if launch.cases else 0
+
+
+def _case_by_case(launches: Sequence[TeamLaunch]) -> TeamLaunch:
+    if len(launches) == 1:
+        return launches[0]
+    job = JoinedJob(launches)
+    return TeamLaunch(launches[0].team, job, job.blocks, job.cases)
+
+
+class JoinedJob:
+    """Several jobs for one block of cases after the other: as many as those of them do at once that do most."""
+
+    def __init__(self, launches: Sequence[TeamLaunch]) -> None:
+        """They have cases, equally many."""
+        self._jobs, self._items = [launch.job for launch in launches], [launch.items for launch in launches]
+        cases = [launch.cases for launch in launches if launch.cases]
+        self.cases = max(cases, key=lambda each: each.together)
+        self.blocks = -(-self.cases.number // self.cases.together)
+        self._each = [
+            self.cases.together * items // each.number if each.together == 1 else 1
+            for items, each in zip(self._items, cases, strict=True)
+        ]
+        self.name, self.threads = ", ".join(job.name for job in self._jobs), self._jobs[0].threads
+        self._calls: list[Array] = []
+
+    def refresh(self) -> None:
+        """As in Job."""
+        for job in self._jobs:
+            job.refresh()
+        if not self._calls:
+            self._calls = [self._call(thread) for thread in range(self.threads)]
+
+    @property
+    def addresses(self) -> Sequence[int]:
+        """As in Job."""
+        return [call.ctypes.data for call in self._calls]
+
+    def _call(self, thread: int) -> Array:
+        """The call of a thread."""
+        members = zip([job.addresses[thread] for job in self._jobs], self._each, self._items, strict=True)
+        head = [_runner(), len(self._jobs), 0, 0]
+        return np.array([*head, *(number for member in members for number in member)], np.int64)
+
+
+@cache
+def _runner() -> int:
+    """The address of a function that makes a call of several, and tells whether one of them failed."""
+    return int(callback(types.int64(types.intp), _run_blocks, "run_blocks").address)
+
+
+def _run_blocks(address: int) -> int:
+    failed = 0
+    for block in range(load(address + _START), load(address + _STOP)):
+        for number in range(load(address + _COUNT)):
+            member = address + _MEMBERS + number * _MEMBER
+            each, items = load(member + _EACH), load(member + _ITEMS)
+            failed |= make(load(member + _CALL), block * each, min(items, (block + 1) * each))
+    return failed

@@ -1,0 +1,54 @@
+"""Steps that a CPU does case by case give every bit that they give one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convnet.backends.cpu.device import CpuDevice
+from convnet.net import ConvNet
+
+from .nets import SCALES, scaled
+
+MINI = 7
+
+
+def a_minibatch(net: ConvNet, name: str, cases: int) -> list[np.ndarray]:
+    random, maps = np.random.default_rng(cases), SCALES[name][1]
+    images = random.standard_normal((cases, maps.y, maps.x, maps.channels))
+    return [images.astype("f"), random.integers(0, 10, (cases, 1)).astype("f")]
+
+
+def one_by_one(net: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(net.bound, "joined", net.bound.program)
+
+
+@pytest.mark.parametrize(
+    "name", ["alexnet", "cifar-local-rnorm", "cifar-quick", "cifar-rnorm", "cifar-resnet", "lenet5"]
+)
+def test_training_and_testing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole minibatches and short ones."""
+    results: list[list[Any]] = []
+    for join in (False, True):
+        net, found = ConvNet(scaled(name), CpuDevice(threads=2), mini=MINI), list[Any]()
+        if not join:
+            one_by_one(net, monkeypatch)
+        for cases in (MINI, 3, 1, MINI):
+            found += [net.train_minibatch(a_minibatch(net, name, cases))]
+            found += [net.test_minibatch(a_minibatch(net, name, cases))]
+        found += [(key, values.tobytes()) for key, values in net.state().items()]
+        results.append(found)
+    assert results[0] == results[1]
+
+
+def test_steps_are_joined() -> None:
+    """Without that the test above would show nothing."""
+    net = ConvNet(scaled("cifar-quick"), CpuDevice(threads=2), mini=MINI)
+    for training in (False, True):
+        program, joined = (f(training=training, cases=MINI) for f in (net.bound.program, net.bound.joined))
+        assert len(joined) < len(program) / 3
+        assert {step.phase for step, _ in joined} == {step.phase for step, _ in program}
+    names = [each.job.name for each in joined[0][1].launches]  # type: ignore[attr-defined]
+    assert any("fprop, fprop" in name for name in names), names
