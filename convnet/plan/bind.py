@@ -33,7 +33,7 @@ class BoundPlan:
         self._arenas = {index: devices[index].allocate(size) for index, size in plan.arenas.items()}
         self._ready: dict[tuple[bool, int], list[tuple[Step, Launch]]] = {}
         self._joined: dict[tuple[bool, int], list[tuple[Step, Launch]]] = {}
-        self._arrays: dict[tuple[Tensor, int], Any] = {}
+        self._arrays: dict[tuple[Tensor, int], Any] = {}  # memory does not move
 
     def program(self, *, training: bool, cases: int) -> list[tuple[Step, Launch]]:
         """The steps of a minibatch of `cases` cases, each with its launch, in order."""

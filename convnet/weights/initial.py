@@ -25,7 +25,9 @@ def normal(seed: int, layer: str, index: int, shape: tuple[int, int], deviation:
     weights of the others as they were.
     """
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, zlib.crc32(layer.encode()), index])))
-    return generator.standard_normal(shape, np.float32) * np.float32(deviation)
+    values = generator.standard_normal(shape, np.float32)
+    values *= np.float32(deviation)
+    return values
 
 
 def find_function(call: Call) -> Callable[..., object]:

@@ -12,7 +12,7 @@ from convnet.backends.cpu.device import Array, Cases, CpuDevice, Scratch
 from convnet.backends.cpu.team import TeamLaunch
 from convnet.backends.launches import InTurn, in_turn
 
-CASES = 23
+CASES = 23  # enough for five threads to be joined
 
 
 @numba.njit(nogil=True)
@@ -120,6 +120,21 @@ def test_those_that_share_the_workspace_do_not(second: tuple[int, int], joined: 
     one = noted.launch(2, Cases(2), workspace=(0, 100))
     two = noted.launch(2, Cases(2), workspace=second)
     assert noted.order(one, two) == ([1000, 2000, 1001, 2001] if joined else [1000, 1001, 2000, 2001])
+
+
+@pytest.mark.parametrize(("threads", "joined"), [(1, True), (2, True), (3, False)])
+def test_too_few_cases_for_all_threads_are_left_to_single_launches(threads: int, joined: bool) -> None:
+    dev, x = CpuDevice(threads=threads), np.zeros(40)
+    launches = [dev.parallel(add_number, 40, x, 1.0, cases=Cases(5)) for _ in range(2)]
+    launch = dev.joined(launches)
+    assert isinstance(launch, TeamLaunch) == joined
+    launch()
+    assert x.tolist() == [2.0] * 40
+
+
+def test_no_cases_at_all() -> None:
+    dev, x = CpuDevice(threads=2), np.zeros(0)
+    dev.joined([dev.parallel(add_number, 0, x, 1.0, cases=Cases(0)) for _ in range(2)])()
 
 
 def test_plain_functions_stay_what_they_are() -> None:

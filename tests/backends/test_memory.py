@@ -1,4 +1,4 @@
-"""What launches share: the workspace of a device, and scratch arrays, one for each part of a launch."""
+"""What launches share: the workspace of a device, and scratch arrays, of each thread its own."""
 
 import itertools
 
@@ -95,12 +95,16 @@ def test_every_part_has_scratch_arrays_of_its_own(parts):
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(bounds))
 
 
-def test_the_arrays_of_two_parts_are_far_apart():
-    launch, given = launch_of(CpuDevice(threads=3), 3, Scratch((17,), np.float32), Scratch((16,), np.float32))
-    launch()
-    parts = [[addresses(array) for array in given[part]] for part in range(3)]
-    assert [second[0] - first[1] for first, second in parts] == [60, 60, 60]  # 17 numbers fill two lines, of 128 bytes
-    assert all(after[0][0] - before[1][1] >= 1 << 17 for before, after in itertools.pairwise(parts))
+def test_the_arrays_of_two_threads_are_far_apart():
+    """Also when the memory has grown by less than lies behind it."""
+    dev = CpuDevice(threads=3)
+    for size in (17, 60_000):
+        launch, given = launch_of(dev, 3, Scratch((size,), np.float32), Scratch((16,), np.float32))
+        launch()
+        threads = sorted([addresses(array) for array in given[thread]] for thread in range(3))
+        gap = -4 * size % 64  # to the next line
+        assert [second[0] - first[1] for first, second in threads] == 3 * [gap]
+        assert all(after[0][0] - before[1][1] >= 1 << 17 for before, after in itertools.pairwise(threads))
 
 
 def test_launches_take_turns_in_one_memory():

@@ -17,9 +17,10 @@ SHAPES = [
 ]  # fmt: skip
 
 
-def spoil_workspace(run: Run) -> None:
-    """Leave NaN in it, as another operation might."""
-    room = run.device.workspace.reserve((1 << 17,), run.weights)()
+def spoil_sums(run: Run) -> None:
+    """Leave NaN where parts are summed, as another operation might."""
+    memory = run.device.sums if run.device.backend == "cpu" else run.device.workspace
+    room = memory.reserve((1 << 17,), run.weights)()
     run.device.upload(np.full(room.shape, np.nan), room)
 
 
@@ -31,7 +32,7 @@ def test_bprop_sums_cases_and_positions(run: Run, shape: tuple[int, int, int], a
     dy = np.random.default_rng(1).uniform(0.5, 1.5, shape).astype(run.dtype)
     db = np.arange(shape[2]).astype(run.weights) if accumulate else np.full(shape[2], np.nan, run.weights)
     expected = dy.astype(np.float64).sum(axis=(0, 1)) + (db if accumulate else 0)
-    spoil_workspace(run)
+    spoil_sums(run)
     run("bias.bprop", dy, db, accumulate=accumulate)
     np.testing.assert_allclose(db, expected, rtol=tolerance)
 

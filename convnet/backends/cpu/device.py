@@ -142,9 +142,9 @@ class CpuDevice:
 
         In place of a `Scratch` among the arguments, each thread gets an array of its own, which holds anything at the
         beginning of each piece. An argument that is a function is called for each thread at each launch and its result
-        passed: the function that `reserve` returned gives the workspace array, others read what changes between
-        launches. cases: how items follow those of the minibatch; launches that tell may be `joined`. The launch raises
-        RuntimeError if the kernel raises something.
+        passed: a Reservation gives the array in the workspace, others give what changes between launches. cases: how
+        items follow those of the minibatch; then `joined` may do the launch case by case with its neighbours. The
+        launch raises RuntimeError if the kernel raises something.
 
         Raises:
             ValueError: if items do not follow these cases.

@@ -29,7 +29,8 @@ class Job(Protocol):
 class Cases(NamedTuple):
     """Items that follow the cases of a minibatch: equally many for each, or one for `together` of them.
 
-    An item reads and writes what belongs to its own cases, and besides only reads what no item writes.
+    An item reads and writes what belongs to its own cases, and besides only reads what no launch over these cases
+    writes. Arrays that have cases have them first, and all other memory of a device is given as a Reservation.
     """
 
     number: int
@@ -94,7 +95,9 @@ def _arrays(arguments: Sequence[Any]) -> Iterator[Array]:
 
 
 def _apart_or_same(one: Array, other: Array) -> bool:
-    """Whether two arrays have no byte in common, or all."""
+    """Whether two arrays have no byte in common, or all; for arrays with gaps, which may be in each other, it is no."""
+    if not (one.flags.c_contiguous and other.flags.c_contiguous):
+        return False
     begin, begin_other = one.ctypes.data, other.ctypes.data
     apart = begin + one.nbytes <= begin_other or begin_other + other.nbytes <= begin
     return apart or (begin, one.nbytes) == (begin_other, other.nbytes)

@@ -22,6 +22,8 @@ from convnet.backends.launches import InTurn, Launch, in_turn
 _COUNT, _START, _STOP, _MEMBERS = 8, 16, 24, 32
 _CALL, _EACH, _ITEMS, _MEMBER = 0, 8, 16, 24
 
+_FEWEST_BLOCKS = 2  # of cases for each thread; below, single launches give all threads something to do
+
 
 def joined(launches: Sequence[Launch]) -> Launch:
     """One launch that does what these do, one behind the other; neighbours over the same cases case by case."""
@@ -53,7 +55,8 @@ def _independent(first: Launch, second: Launch) -> bool:
     one, other = first.job, second.job
     if not (isinstance(one, KernelJob) and isinstance(other, KernelJob)) or one.threads != other.threads:
         return False
-    return one.independent(other)
+    blocks = first.cases.number // max(first.cases.together, second.cases.together)
+    return blocks >= _FEWEST_BLOCKS * one.threads and one.independent(other)
 
 
 def _one(group: Sequence[Launch]) -> Launch:

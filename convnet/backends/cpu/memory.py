@@ -63,7 +63,7 @@ class SharedMemory:
 
     def grown(self) -> Array:
         """The memory, a new one if more has been reserved since the last call."""
-        if self._block.size < self._size:
+        if self._size and self._block.size < self._size + self._apart:
             self._block = aligned_bytes(self._size + self._apart)
         return self._block
 

@@ -94,8 +94,9 @@ class TeamLaunch:
     def _prepare(self) -> None:
         pieces = _PIECES if self._helpers else 1
         helpers = [helper.address for helper in self._helpers]
-        self._table = mailbox.table(self.items, pieces, self.job.addresses, helpers)
-        self._address = self._table.ctypes.data
+        table = mailbox.table(self.items, pieces, self.job.addresses, helpers)
+        self._address = table.ctypes.data
+        self._table = table  # last: an interruption may come before
 
     def _run(self) -> None:
         found = mailbox.launch(self._address, _LOOKS_FOR_END)

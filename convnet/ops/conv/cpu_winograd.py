@@ -109,14 +109,15 @@ class Filters(NamedTuple):
 def tiles(x: Array, y: Array, filter_size: int, padding: int, room: int, chunks: int = 1) -> Tiles:
     """Tiles that make maps y of maps x. room: bytes for what a chunk is transformed to.
 
-    chunks: their number is about a multiple of it, so that threads have equally much to do.
+    chunks: their number is a multiple of it, or about that, so that threads have equally much to do.
     """
     (_, height, width, channels), (cases, out_height, out_width, filters) = x.shape, y.shape
     m, r = OUTPUTS, filter_size
     rows, columns, a = -(-out_height // m), -(-out_width // m), m + r - 1
     largest = max(1, room // (a * a * columns * (channels + filters) * x.itemsize))
-    if largest < rows:
-        chunk = -(-rows // -(-rows // largest))
+    if largest < rows or cases < chunks:
+        parts = max(-(-rows // largest), min(rows, -(-chunks // cases)))  # of a case
+        chunk = -(-rows // parts)
     else:
         chunk = -(-cases // (-(-cases // (largest // rows * chunks)) * chunks)) * rows
     return Tiles(height, width, channels, padding, out_height, out_width, filters, rows, columns, m, r, a, chunk)
@@ -183,9 +184,10 @@ def _convolve(
     seen_step = distance_of(capacity * t.channels, size)
     zeros[:] = 0
     for chunk in range(start, stop):
-        group, part = divmod(chunk, -(-t.rows // t.chunk))
-        first = group * max(t.rows, t.chunk) + part * t.chunk
-        last = min(first + t.chunk, (group + 1) * max(t.rows, t.chunk), cases * t.rows)
+        whole = max(t.rows, t.chunk)  # rows of so many cases as are not cut
+        number, part = divmod(chunk, -(-t.rows // t.chunk))
+        first = number * whole + part * t.chunk
+        last = min(first + t.chunk, (number + 1) * whole, cases * t.rows)
         for number in range((last - first) * t.columns):
             read_tile(x, t, first * t.columns + number, transform_input, address(seen, number * t.channels),
                       seen_step, address(zeros, 0))  # fmt: skip
