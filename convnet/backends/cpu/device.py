@@ -21,7 +21,7 @@ from convnet.backends.cpu.worker import Worker
 from convnet.backends.launches import Launch
 from convnet.tensor import NumberTypes
 
-__all__ = ["Array", "Cases", "CpuDevice", "Launch", "Scratch", "available_cores"]
+__all__ = ["Array", "Cases", "CpuDevice", "Launch", "Reservation", "Scratch", "available_cores"]
 
 # Bytes behind the scratch of a thread; they are never touched. BLAS and the processor read ahead of what they compute
 # with, and one core then takes from another the lines that this writes. Measured on two threads: nearer than 4 KiB,

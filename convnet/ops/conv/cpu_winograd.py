@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch, Scratch
+from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch, Reservation, Scratch
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.cpu.tile import multiply, tile_of
 from convnet.backends.cpu.vectors import address
@@ -21,7 +21,6 @@ from convnet.ops.conv.cpu_filters import (
     block_columns,
     block_width,
     pack_channels,
-    pack_filters,
     packed_size,
     whole_vectors,
 )
@@ -127,16 +126,16 @@ def _convolution(
     dev: CpuDevice, x: Array, w: Array, bias: Array | None, y: Array, t: Tiles, f: Filters, accumulate: bool,
     neuron: NeuronFunction,
 ) -> Launch:  # fmt: skip
-    """Lay out the filters, transform them, and convolve."""
+    """Transform the filters, turned ones after they are laid out for that, and convolve."""
     of, real, taps = partial(transform_of, m=t.m, r=t.r, dtype=y.dtype), y.dtype.type, t.r * t.r
     size = packed_size(f.rows, f.columns, f.groups, w.itemsize)
-    packed = dev.workspace.reserve((size,), w.dtype)
     transformed = dev.workspace.reserve((size // taps * t.a * t.a,), w.dtype, -(-size * w.itemsize // 64) * 64)
+    source: Array | Reservation = w.reshape(-1)
+    packing = list[Launch]()
     if f.turned:
-        packing = dev.parallel(pack_channels, taps, w.reshape(-1), taps, f.columns, t.channels, f.groups, packed)
-    else:
-        packing = dev.parallel(pack_filters, f.rows, w.reshape(-1), f.rows, t.filters, f.groups, packed)
-    filters = dev.parallel(_transform_filters, f.groups * (f.rows // taps), of("filter"), packed, transformed, t, f)
+        source = dev.workspace.reserve((size,), w.dtype)
+        packing = [dev.parallel(pack_channels, taps, w.reshape(-1), taps, f.columns, t.channels, f.groups, source)]
+    filters = dev.parallel(_transform_filters, f.groups * (f.rows // taps), of("filter"), source, transformed, t, f)
     tiles_of_chunk, block = t.chunk * t.columns, block_columns(y.itemsize)
     seen, made = (distance(tiles_of_chunk * count, y.itemsize) for count in (t.channels, block))
     together = max(1, t.chunk // t.rows)
@@ -147,26 +146,27 @@ def _convolution(
         real(neuron.a), real(neuron.b), Scratch((t.a * t.a * seen,), y.dtype), Scratch((t.a * t.a * made,), y.dtype),
         Scratch((t.channels,), y.dtype), Scratch((block,), y.dtype), cases=Cases(len(x), together),
     )  # fmt: skip
-    return in_turn([packing, filters, products])
+    return in_turn([*packing, filters, products])
 
 
 @kernel
 def _transform_filters(
-    start: int, stop: int, transform_filter: int, packed: Array, out: Array, t: Tiles, f: Filters
+    start: int, stop: int, transform_filter: int, w: Array, out: Array, t: Tiles, f: Filters
 ) -> None:
-    """Rows start..stop of all taps, counted over the groups."""
-    rows, block, filled = f.rows // (t.r * t.r), block_width(packed.itemsize), whole_vectors(f.columns, packed.itemsize)
+    """Rows start..stop of all taps, counted over the groups. w: as `pack_channels` writes it if turned."""
+    rows, block, filled = f.rows // (t.r * t.r), block_width(w.itemsize), whole_vectors(f.columns, w.itemsize)
     for item in range(start, stop):
         group, row = divmod(item, rows)
         for first in range(0, f.columns, block):
-            step = whole_vectors(min(block, f.columns - first), packed.itemsize)
-            at, tap = (group * filled + first) * rows, rows * step
-            source, sign = at * t.r * t.r + row * step, 1
+            columns = min(block, f.columns - first)
+            step = whole_vectors(columns, w.itemsize)
+            at, made = (group * filled + first) * rows, rows * step
+            source, tap = row * t.filters + group * f.columns + first, rows * t.filters
             if f.turned:
-                source, sign = source + (t.r * t.r - 1) * tap, -1
+                source, tap = at * t.r * t.r + row * step + (t.r * t.r - 1) * made, -made
             transform(transform_filter, (
-                address(packed, source), sign * t.r * tap, sign * tap, address(out, at * t.a * t.a + row * step),
-                t.a * tap, tap, step, 0, t.r, 0, t.r, 0, 1, 0, 0, 0, 0, 0, 0,
+                address(w, source), t.r * tap, tap, address(out, at * t.a * t.a + row * step), t.a * made, made,
+                columns, 0, t.r, 0, t.r, 0, 1, 0, 0, 0, 0, 0, 0,
             ))  # fmt: skip
 
 
