@@ -48,9 +48,7 @@ class KernelJob:
     One that is a function is called at each launch, and its result passed. shared: those that all threads are given.
     """
 
-    def __init__(
-        self, kernel: Any, arguments: Sequence[Sequence[Any]], shared: Sequence[Reservation] = ()
-    ) -> None:  # fmt: skip
+    def __init__(self, kernel: Any, arguments: Sequence[Sequence[Any]], shared: Sequence[Reservation] = ()) -> None:
         self.name, self.threads = kernel.__name__, len(arguments)
         self.calls: list[Call] = []  # none before `refresh` is called
         self._kernel, self._arguments, self._shared = kernel, arguments, shared

@@ -29,7 +29,7 @@ def joined(launches: Sequence[Launch]) -> Launch:
     """One launch that does what these do, one behind the other; neighbours over the same cases case by case."""
     groups: list[list[Launch]] = []
     for launch in _single(launches):
-        if groups and _may_join(groups[-1], launch):
+        if groups and all(_independent(other, launch) for other in groups[-1]):
             groups[-1].append(launch)
         else:
             groups.append([launch])
@@ -40,10 +40,6 @@ def _single(launches: Sequence[Launch]) -> Iterator[Launch]:
     """What launches are made of."""
     for launch in launches:
         yield from _single(launch.launches) if isinstance(launch, InTurn) else (launch,)
-
-
-def _may_join(group: Sequence[Launch], launch: Launch) -> bool:
-    return all(_independent(other, launch) for other in group)
 
 
 def _independent(first: Launch, second: Launch) -> bool:
@@ -61,16 +57,11 @@ def _independent(first: Launch, second: Launch) -> bool:
 
 def _one(group: Sequence[Launch]) -> Launch:
     """The launch of a group. Where some of its launches do several cases at once, others do these one by one."""
-    members = [launch for launch in group if isinstance(launch, TeamLaunch)]
-    if len(members) < 2:
-        return group[0]
-    if len({_together(launch) for launch in members}) == 1:
-        return _case_by_case(members)
     found: list[TeamLaunch] = []
-    for together, launches in groupby(members, key=_together):
+    for together, launches in groupby((launch for launch in group if isinstance(launch, TeamLaunch)), key=_together):
         alike = list(launches)
         found += [_case_by_case(alike)] if together == 1 else alike
-    return _case_by_case(found)
+    return _case_by_case(found) if found else group[0]
 
 
 def _together(launch: TeamLaunch) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch
+from convnet.backends.cpu.device import Array, Cases, CpuDevice, Launch, Reservation
 from convnet.backends.cpu.jit import inlined, kernel
 from convnet.backends.launches import in_turn
 
@@ -23,7 +21,7 @@ def bprop(dev: CpuDevice, dy: Array, db: Array, *, accumulate: bool) -> Launch:
     return in_turn([of_cases, sum_rows(dev, sums, cases, db, accumulate=accumulate)])
 
 
-def sum_rows(dev: CpuDevice, a: Array | Callable[[], Array], rows: int, out: Array, *, accumulate: bool) -> Launch:
+def sum_rows(dev: CpuDevice, a: Array | Reservation, rows: int, out: Array, *, accumulate: bool) -> Launch:
     """`out` (columns,) (+)= the sum over rows of the flat `a`, an array or workspace, from first to last."""
     return dev.parallel(_sum_rows, -(-out.size // COLUMNS), a, rows, out, accumulate)
 

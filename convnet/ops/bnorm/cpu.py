@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from convnet.backends.cpu.device import Array, CpuDevice, Launch, Scratch
+from convnet.backends.cpu.device import Array, CpuDevice, Launch, Reservation, Scratch
 from convnet.backends.launches import in_turn
 from convnet.ops.bnorm import check_shapes, cpu_rows, cpu_sums
 from convnet.ops.neuron import IDENT, NeuronFunction
-
-Room = Callable[[], Array]  # in the workspace
 
 
 def fprop_train(
@@ -67,7 +63,7 @@ def bprop_acts(
 
 
 def _normalize(
-    dev: CpuDevice, x: Array, y: Array, scale: Array, shift: Array, mean: Array, inverse: Array | Room,
+    dev: CpuDevice, x: Array, y: Array, scale: Array, shift: Array, mean: Array, inverse: Array | Reservation,
     neuron: NeuronFunction | None,
 ) -> Launch:  # fmt: skip
     """y = f((x - mean) * inverse * scale + shift)."""
@@ -78,5 +74,5 @@ def _normalize(
     )  # fmt: skip
 
 
-def _partial(dev: CpuDevice, channels: int) -> Room:
+def _partial(dev: CpuDevice, channels: int) -> Reservation:
     return dev.workspace.reserve((cpu_sums.PARTS, 2, channels), np.float64)

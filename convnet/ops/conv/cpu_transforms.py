@@ -30,6 +30,9 @@ ARGUMENTS = (
     "blocks", "x_block", "y_block", "add", "bias", "biases", "relu",
 )  # fmt: skip
 
+# The last of them for one block whose results stay as they are.
+PLAIN = (1, 0, 0, 0, 0, 0, 0)
+
 KINDS: dict[str, Callable[[int, int], Matrix]] = {
     "input": input_matrix,
     "filter": filter_matrix,

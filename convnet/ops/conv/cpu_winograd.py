@@ -24,8 +24,8 @@ from convnet.ops.conv.cpu_filters import (
     packed_size,
     whole_vectors,
 )
-from convnet.ops.conv.cpu_finish import finish
-from convnet.ops.conv.cpu_transforms import transform, transform_of
+from convnet.ops.conv.cpu_finish import finish, in_transform
+from convnet.ops.conv.cpu_transforms import PLAIN, transform, transform_of
 from convnet.ops.neuron import IDENT, NeuronFunction
 
 OUTPUTS = 4  # m: F(4, 3) and F(4, 5) save most, and round little more than F(3, ...)
@@ -33,8 +33,6 @@ SIZES = (3, 5)  # r: filters that it pays for
 
 CACHE = 3 << 19  # bytes of transformed numbers that a thread works on, and of what it makes of them
 _ITEMS = 16  # of a launch: any usual number of threads does equally many
-
-_RELU, _IDENT = NeuronFunction("relu").code, IDENT.code
 
 
 class Tiles(NamedTuple):
@@ -166,7 +164,7 @@ def _transform_filters(
                 source, tap = at * t.r * t.r + row * step + (t.r * t.r - 1) * made, -made
             transform(transform_filter, (
                 address(w, source), t.r * tap, tap, address(out, at * t.a * t.a + row * step), t.a * made, made,
-                columns, 0, t.r, 0, t.r, 0, 1, 0, 0, 0, 0, 0, 0,
+                columns, 0, t.r, 0, t.r, 0, *PLAIN,
             ))  # fmt: skip
 
 
@@ -177,9 +175,8 @@ def _convolve(
     made: Array, zeros: Array, nowhere: Array,
 ) -> None:  # fmt: skip
     """Chunks start..stop of rows of tiles."""
-    size, block, shared = x.itemsize, block_width(x.itemsize), bias.size == t.filters
-    relu = 1 if code == _RELU and (shared or bias.size == 0) else 0
-    neuron = _IDENT if relu else code  # that is left to apply
+    size, block = x.itemsize, block_width(x.itemsize)
+    shared, relu, left = in_transform(bias, t.filters, code)
     rows, capacity = f.rows // (t.r * t.r), t.chunk * t.columns
     seen_step = distance_of(capacity * t.channels, size)
     zeros[:] = 0
@@ -207,11 +204,11 @@ def _convolve(
             for number in range((last - first) * t.columns):
                 _write_tile(
                     y, t, first * t.columns + number, c, columns, transform_output, address(made, number * step),
-                    made_step, 1 if accumulate else 0, 1 if shared else 0, address(bias, c), relu, address(nowhere, 0),
+                    made_step, 1 if accumulate else 0, shared, address(bias, c), relu, address(nowhere, 0),
                 )  # fmt: skip
         for row in range(first, last):
             position, count = _positions(t, row)
-            finish(y, position, position + count, t.filters, bias, bias.size > 0 and not shared, neuron, fa, fb)
+            finish(y, position, position + count, t.filters, bias, bias.size > 0 and shared == 0, left, fa, fb)
 
 
 @inlined
@@ -224,7 +221,7 @@ def read_tile(x: Array, t: Tiles, number: int, transform_input: int, to: int, st
     source = address(x, (case * t.height + top) * line + left * t.channels)
     transform(transform_input, (
         source, line, t.channels, to, t.a * step, step, t.channels, -top, t.height - top, -left, t.width - left, zeros,
-        1, 0, 0, 0, 0, 0, 0,
+        *PLAIN,
     ))  # fmt: skip
 
 

@@ -22,15 +22,13 @@ from convnet.backends.cpu.vectors import address, expect
 from convnet.backends.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cpu_filters import block_columns, block_width
-from convnet.ops.conv.cpu_finish import finish
+from convnet.ops.conv.cpu_finish import finish, in_transform
 from convnet.ops.conv.cpu_sums import add_parts
-from convnet.ops.conv.cpu_transforms import transform, transform_of
+from convnet.ops.conv.cpu_transforms import PLAIN, transform, transform_of
 from convnet.ops.conv.cpu_winograd import OUTPUTS, distance, distance_of
 from convnet.ops.neuron import IDENT, NeuronFunction
 
 _PARTS = 24  # of the cases, each of which has its own sums of gradients
-
-_RELU, _IDENT = NeuronFunction("relu").code, IDENT.code
 
 
 class Rows(NamedTuple):
@@ -61,22 +59,10 @@ def _rows(geometry: ConvGeometry) -> Rows:
     m, r = OUTPUTS, geometry.filter_size
     columns, rows, a = -(-geometry.modules_x // m), geometry.modules_y + r - 1, m + r - 1
     return Rows(
-        height,
-        width,
-        channels,
-        geometry.padding,
-        geometry.modules_y,
-        geometry.modules_x,
-        geometry.filters,
-        columns,
-        rows,
-        (columns - 1) * m + a,
-        m,
-        r,
-        a,
-        r * channels,
-        -(-geometry.modules_y // MOST_ROWS),
-    )
+        height=height, width=width, channels=channels, padding=geometry.padding, out_height=geometry.modules_y,
+        out_width=geometry.modules_x, filters=geometry.filters, columns=columns, rows=rows, wide=(columns - 1) * m + a,
+        m=m, r=r, a=a, window=r * channels, pieces=-(-geometry.modules_y // MOST_ROWS),
+    )  # fmt: skip
 
 
 def _image(s: Rows, dtype: np.dtype[Any]) -> list[Scratch]:
@@ -136,7 +122,7 @@ def _transform_filters(start: int, stop: int, transform_filter: int, w: Array, o
         j, c = divmod(item, s.channels)
         transform(transform_filter, (
             address(w, (j * s.window + c) * s.filters), 0, s.channels * s.filters, address(out, item * s.filters), 0,
-            s.window * s.filters, s.filters, 0, 1, 0, s.r, 0, 1, 0, 0, 0, 0, 0, 0,
+            s.window * s.filters, s.filters, 0, 1, 0, s.r, 0, *PLAIN,
         ))  # fmt: skip
 
 
@@ -147,8 +133,8 @@ def _fprop(
     nowhere: Array,
 ) -> None:  # fmt: skip
     """Cases start..stop."""
-    size, block, shared = x.itemsize, block_width(x.itemsize), bias.size == s.filters
-    relu = 1 if code == _RELU and (shared or bias.size == 0) else 0
+    size, block = x.itemsize, block_width(x.itemsize)
+    shared, relu, left = in_transform(bias, s.filters, code)
     blocks, made_step = -(-s.filters // block), distance_of(-(-s.out_height // s.pieces) * block, size)
     for case in range(start, stop):
         _read_case(x, s, case, transform_input, image, seen)
@@ -169,11 +155,11 @@ def _fprop(
             transform(transform_output, (
                 address(made, 0), 0, made_step, address(y, to), 0, s.filters, filters, 0, 1, 0,
                 s.out_width - column * s.m, address(nowhere, 0), bottom - top, block, s.out_width * s.filters,
-                1 if accumulate else 0, 1 if shared else 0, address(bias, first), relu,
+                1 if accumulate else 0, shared, address(bias, first), relu,
             ))  # fmt: skip
         positions = s.out_height * s.out_width
-        finish(y, case * positions, (case + 1) * positions, s.filters, bias, bias.size > 0 and not shared,
-               _IDENT if relu else code, fa, fb)  # fmt: skip
+        finish(y, case * positions, (case + 1) * positions, s.filters, bias, bias.size > 0 and shared == 0, left, fa,
+               fb)  # fmt: skip
 
 
 @inlined
@@ -204,7 +190,7 @@ def _read_case(x: Array, s: Rows, case: int, transform_input: int, image: Array,
     for column in range(s.columns):
         transform(transform_input, (
             address(image, column * s.m * run), 0, run, _place(seen, s, 0, column, 0), 0,
-            distance_of(s.columns * run, x.itemsize), run, 0, 1, 0, s.a, 0, 1, 0, 0, 0, 0, 0, 0,
+            distance_of(s.columns * run, x.itemsize), run, 0, 1, 0, s.a, 0, *PLAIN,
         ))  # fmt: skip
 
 

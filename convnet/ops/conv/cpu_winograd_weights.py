@@ -17,7 +17,7 @@ from convnet.backends.launches import in_turn
 from convnet.ops.conv import ConvGeometry
 from convnet.ops.conv.cpu_filters import block_columns, block_width
 from convnet.ops.conv.cpu_sums import add_parts
-from convnet.ops.conv.cpu_transforms import transform, transform_of
+from convnet.ops.conv.cpu_transforms import PLAIN, transform, transform_of
 from convnet.ops.conv.cpu_winograd import CACHE, OUTPUTS, Tiles, distance, distance_of, read_tile, tiles
 
 _SMALL = 1 << 20  # bytes of sums of which there may be several
@@ -152,7 +152,7 @@ def _read_gradient(dy: Array, t: Tiles, number: int, transform_gradient: int, to
     at, line = ((case * t.out_height + i * t.m) * t.out_width + j * t.m) * t.filters, t.out_width * t.filters
     transform(transform_gradient, (
         address(dy, at), line, t.filters, to, t.a * step, step, t.filters, 0, t.out_height - i * t.m, 0,
-        t.out_width - j * t.m, zeros, 1, 0, 0, 0, 0, 0, 0,
+        t.out_width - j * t.m, zeros, *PLAIN,
     ))  # fmt: skip
 
 
