@@ -108,7 +108,7 @@ def test_help_says_what_users_stumble_over():
         "1 to 1024",
         "cut off, be it by their last bytes",
         "relative to it and may lead anywhere",
-        "A compressed tar archive is read twice, once for the names",
+        "The folders of a compressed tar archive are checked when all of it is read",
     ):
         assert part in text
 

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from .conftest import DATA, LAYERS, NET, convnet, only_run, program
 
 # Epochs of so many minibatches that a run is stopped within one, and no test between them.
-CASES, EPOCHS = 3000, 3
+CASES, EPOCHS = 12000, 3
 LONG = (
     *NET,
     "--data-provider",
@@ -66,11 +66,12 @@ def on_terminal(*arguments, **outputs):
 def test_a_terminal_shows_a_bar_and_the_lines(small):
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_terminal("train", *LONG))
     assert "reading data ━" in text
-    bars = re.findall(r"epoch (\d)/3 batch 1 cost \d\.\d{4} [━╸╺]+ +(\d+)/3000 \d:\d\d:\d\d", text)
+    bars = re.findall(r"epoch (\d)/3 batch 1 cost \d\.\d{4} [━╸╺]+ +(\d+)/12000 \d:\d\d:\d\d", text)
     assert len(bars) > 3, "no bar with the epoch and the cost"
-    assert bars == sorted(bars, key=lambda bar: tuple(map(int, bar)))
+    # A line that is printed while the bar is drawn by its thread may bring back what the bar showed before.
+    assert list(dict.fromkeys(bars)) == sorted(set(bars), key=lambda bar: tuple(map(int, bar)))
     assert len(re.findall(r"epoch \d/3 batch 1  logprob: cost [^\r\n━]* waiting for data\)\r\n", text)) == EPOCHS
-    assert text.rstrip().endswith(f"\r\ntest it: convnet test --checkpoint {only_run()}/minibatch-000001800-tests-0001")
+    assert text.rstrip().endswith(f"\r\ntest it: convnet test --checkpoint {only_run()}/minibatch-000007200-tests-0001")
 
 
 @pytest.mark.parametrize("redirected", [False, True])
@@ -135,7 +136,7 @@ def test_a_run_stopped_by_ctrl_c_goes_on_as_if_nothing_had_happened(interrupted)
     convnet("train", *LONG, "--save-path", "whole")
     command = interrupted[-1].removeprefix("go on: convnet ").split()
     lines = convnet(*command).stdout.splitlines()
-    assert lines[-1] == f"test it: convnet test --checkpoint {only_run()}/minibatch-000001800-tests-0001"
+    assert lines[-1] == f"test it: convnet test --checkpoint {only_run()}/minibatch-000007200-tests-0001"
     assert state("runs") == state("whole")
     assert state("runs")["minibatches_done"] == EPOCHS * CASES / 5
     first, second = weights("runs"), weights("whole")

@@ -44,7 +44,7 @@ def write_statistics(work: Work, batches: Sequence[Batch], total: Sums) -> None:
 def write_meta(work: Work, source: Source, spool: Spool, batches: Sequence[Batch], options: MakeOptions) -> None:
     """batches.json, which says that all is there."""
     sizes = [[len(batch.cases) for batch in batches if batch.train is train] for train in (True, False)]
-    counts = [_counts(spool, part, len(source.label_names)) for part in (~spool.test, spool.test)]
+    counts = [_counts(spool, part, len(spool.label_names)) for part in (~spool.test, spool.test)]
     values = {
         "format": FORMAT,
         "description": f"photographs of {source.name}",
@@ -52,7 +52,7 @@ def write_meta(work: Work, source: Source, spool: Spool, batches: Sequence[Batch
         "square": options.square,
         "quality": options.quality,
         "seed": options.seed,
-        "label_names": source.label_names,
+        "label_names": spool.label_names,
         "train": sizes[0],
         "test": sizes[1],
         "class_counts": {"train": counts[0], "test": counts[1]},

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from convnet.data.archive import READ_ERRORS, FileContent, entries, tar_entries, tar_members
 from convnet.data.class_folders import is_wanted
 from convnet.data.making.class_folders import reader
-from convnet.data.making.source import Identity, Item, file_identity
+from convnet.data.making.source import Identity, Item, Place, file_identity
 from convnet.data.making.synsets import number_in, read_ground_truth, read_synsets
 from convnet.errors import ConvnetError
 
@@ -86,7 +86,7 @@ class Ilsvrc:
     def items(self, start: int) -> Iterator[Item]:
         """See Source."""
         for name, label, tested, content in islice(self._all(), start, None):
-            yield Item(name, (label,), tested, reader(content))
+            yield Item(name, Place((label,), tested), reader(content))
 
     def _all(self) -> Iterator[tuple[str, int, bool, FileContent]]:
         """All images: name, label, whether to test on it, and what reads it."""

@@ -14,7 +14,7 @@ from convnet.data.making.batches import Batch, Sums, write_batch
 from convnet.data.making.finish import write_index, write_meta, write_statistics
 from convnet.data.making.options import Made, MakeOptions, Progress
 from convnet.data.making.source import Source
-from convnet.data.making.spool import Spool, fill, write_report
+from convnet.data.making.spool import SEGMENTS_FORMAT, Spool, fill, write_report
 from convnet.data.making.work import Work
 from convnet.data.shards import BAD_IMAGES, FORMAT
 from convnet.errors import ConvnetError
@@ -24,11 +24,10 @@ from convnet.lock import locked
 def make(source: Source, target: Path, options: MakeOptions, progress: Progress) -> Made:
     """Write data batches of all images of `source` into the folder `target`, as `shards` describes them.
 
-    The images are read once, in the order in which they lie (but a compressed tar archive is gone through twice, the
-    first time for the names), and kept in a hidden folder of `target` as they will be stored; then they are put in
-    random order and written. Until then this takes twice the room. Whatever ends the process, a later call with the
-    same arguments goes on, and what it writes is the same to the byte; so it is for any number of workers. The memory
-    needed does not grow with the source, but for names, labels and places of the images.
+    The images are read once, in the order in which they lie, and kept in a hidden folder of `target` as they will be
+    stored; then they are put in random order and written. Until then this takes twice the room. Whatever ends the
+    process, a later call with the same arguments goes on, and what it writes is the same to the byte; so it is for any
+    number of workers. The memory needed does not grow with the source, but for names, labels and places of the images.
 
     progress: called in this thread, after each image. Images that cannot be used are left out and named in a report.
 
@@ -36,7 +35,7 @@ def make(source: Source, target: Path, options: MakeOptions, progress: Progress)
     in it or holds other things or another process works in it, and where it cannot be written.
     """
     _check_apart(source, target)
-    plan = {"format": FORMAT, **source.identity, **options.lasting}
+    plan = {"format": FORMAT, "segments": SEGMENTS_FORMAT, **source.identity, **options.lasting}
     try:
         target.mkdir(parents=True, exist_ok=True)
         with locked(target, "making data batches in this folder"), warnings.catch_warnings():
@@ -73,7 +72,7 @@ def _finished(source: Source, spool: Spool, work: Work, options: MakeOptions, pr
         write_report(work, spool.bad)
     write_meta(work, source, spool, batches, options)
     train, test = ([len(batch.cases) for batch in batches if batch.train is part] for part in (True, False))
-    classes, bad = len(source.label_names), len(spool.bad)
+    classes, bad = len(spool.label_names), len(spool.bad)
     empty = classes - len({label for labels in spool.labels for label in labels})
     return Made(work.target, train, test, classes, empty, bad, report if bad else None)
 

@@ -6,22 +6,28 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Identity = dict[str, str | int | float | None]
+
+
+class Place(NamedTuple):
+    """Where an image belongs. labels: indices of the label names. test: whether it is in the test set."""
+
+    labels: tuple[int, ...]
+    test: bool
 
 
 @dataclass(frozen=True)
 class Item:
     """An image of a source.
 
-    name: its path inside the source. labels: indices of the label names. test: whether it belongs to the test set.
+    name: its path inside the source. place: None where only the names of all images tell it, see `CompressedFolders`.
     read: gives its bytes, in any thread. Raises one of archive.READ_ERRORS where it cannot be read.
     """
 
     name: str
-    labels: tuple[int, ...]
-    test: bool
+    place: Place | None
     read: Callable[[], bytes]
 
 
@@ -29,8 +35,9 @@ class Source(Protocol):
     """Images with their classes.
 
     name: a word for users. folder: where a change of anything inside is a change of the source; None where no folder is
-    that. total: the number of images, None where it is not known beforehand. identity: what would be different if it
-    were another source, or had been changed.
+    that. label_names: of the classes; empty for `CompressedFolders`, whose names come last. total: the number of
+    images, None where it is not known beforehand. identity: what would be different if it were another source, or had
+    been changed.
     """
 
     name: str

@@ -9,6 +9,7 @@ from pathlib import Path
 from convnet.data.archive import is_archive
 from convnet.data.image_source import is_image_source, open_image_source
 from convnet.data.making.class_folders import ClassFolders
+from convnet.data.making.compressed_folders import CompressedFolders, is_compressed_tar
 from convnet.data.making.ilsvrc import PUBLISHED, Ilsvrc, IlsvrcFiles, is_ilsvrc
 from convnet.data.making.source import Source
 from convnet.data.making.stored import Stored
@@ -49,6 +50,10 @@ def _is_table(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() == ".csv"
 
 
+def _open_folders(path: Path, options: SourceOptions) -> Source:
+    return (CompressedFolders if is_compressed_tar(path) else ClassFolders)(path, options.test_share)
+
+
 def _open_batches(path: Path, _options: SourceOptions) -> Source:
     found = open_image_source(path)
     if found is None:
@@ -63,7 +68,7 @@ _FORMS = {
     "csv": _Form(_is_table, lambda path, options: Table(path, options.test_share), takes_share=True),
     "folders": _Form(
         lambda path: path.is_dir() or is_archive(path),
-        lambda path, options: ClassFolders(path, options.test_share),
+        _open_folders,
         takes_share=True,
     ),
 }

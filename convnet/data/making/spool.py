@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,19 +15,20 @@ import numpy as np
 
 from convnet.data.archive import READ_ERRORS
 from convnet.data.augment import Array, Integers
+from convnet.data.making.compressed_folders import CompressedFolders
 from convnet.data.making.encode import Form, Size, stored
 from convnet.data.making.options import MakeOptions, Progress
 from convnet.data.making.pool import in_order
-from convnet.data.making.source import Item, Source
+from convnet.data.making.source import Item, Place, Source
 from convnet.data.making.work import Work
 from convnet.data.shards import BAD_IMAGES
 from convnet.errors import ConvnetError
 
-# Of a segment, as JSON holds it: of each image the bytes, the shape (y, x), the labels, and whether it is in the test
-# set; of the bad ones name and reason.
+# Of a segment, as JSON holds it: of each image the bytes, the shape (y, x), and the place (labels, test) or, where that
+# is not known yet, the name; of the bad ones name and reason. The last one has the folders of `CompressedFolders`.
 _Table = dict[str, list[Any]]
-_COLUMNS = ("sizes", "shapes", "labels", "test", "bad")
-_STAGE = "reading images"
+_COLUMNS = ("sizes", "shapes", "places", "bad", "folders")
+SEGMENTS_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,29 @@ class _Ready:
 
 
 class Spool:
-    """The images of all segments, n in all, and the names and reasons of the bad ones.
+    """The images of all segments that belong to a class, n in all, and the names and reasons of the bad ones.
 
-    shapes: (n, 2) y, x. labels: of each image its labels. test: (n,) whether it is in the test set.
+    sizes: (n,) bytes. shapes: (n, 2) y, x. labels: of each image its labels, indices of `label_names`. test: (n,)
+    whether it is in the test set.
     """
 
-    def __init__(self, folder: Path, tables: Sequence[_Table]) -> None:
-        """folder: where the segments are. tables: of each segment."""
+    def __init__(self, folder: Path, source: Source, tables: Sequence[_Table]) -> None:
+        """folder: where the segments are. tables: of each segment.
+
+        Raises ConvnetError where the names in `CompressedFolders` are not as expected.
+        """
         self._folder = folder
+        self.label_names, places, self.bad = _placed(source, tables)
+        kept = np.array([place is not None for place in places], bool)
+        self.labels = [tuple(place[0]) for place in places if place is not None]
+        self.test: Array = np.array([place[1] for place in places if place is not None], bool)
         counts = [len(table["sizes"]) for table in tables]
-        self.sizes: Integers = np.array([size for table in tables for size in table["sizes"]], np.int64)
-        self.shapes: Integers = np.array([shape for table in tables for shape in table["shapes"]], np.int64)
-        self.labels = [tuple(labels) for table in tables for labels in table["labels"]]
-        self.test: Array = np.array([test for table in tables for test in table["test"]], bool)
-        self.bad: list[tuple[str, str]] = [(name, reason) for table in tables for name, reason in table["bad"]]
-        self._segments = np.repeat(np.arange(len(tables)), counts)
-        ends = np.concatenate(([0], np.cumsum(self.sizes)))
-        self._offsets = ends[:-1] - np.repeat(ends[np.cumsum(counts) - counts], counts)
+        sizes: Integers = np.array([size for table in tables for size in table["sizes"]], np.int64)
+        ends = np.concatenate(([0], np.cumsum(sizes)))
+        self.sizes = sizes[kept]
+        self.shapes: Integers = np.array([shape for table in tables for shape in table["shapes"]], np.int64)[kept]
+        self._segments = np.repeat(np.arange(len(tables)), counts)[kept]
+        self._offsets = (ends[:-1] - np.repeat(ends[np.cumsum(counts) - counts], counts))[kept]
 
     def read(self, case: int) -> bytes:
         """The JPEG of an image, in any thread."""
@@ -66,18 +73,30 @@ class Spool:
             return file.read(int(self.sizes[case]))
 
 
+def _placed(source: Source, tables: Sequence[_Table]) -> tuple[list[str], list[Place | None], list[tuple[str, str]]]:
+    """The label names, where each image belongs, and the bad images that belong somewhere."""
+    places = [place for table in tables for place in table["places"]]
+    bad = [(name, reason) for table in tables for name, reason in table["bad"]]
+    if not isinstance(source, CompressedFolders):
+        return source.label_names, places, bad
+    classes = source.classify([*places, *(name for name, _ in bad)], tables[-1]["folders"])
+    bad = [(name, reason) for name, reason in bad if name in classes.places]
+    return classes.label_names, [classes.places.get(name) for name in places], bad
+
+
 def fill(source: Source, work: Work, options: MakeOptions, progress: Progress) -> Spool:
     """All images of the source, those that earlier processes did included.
 
-    Raises ConvnetError where the source is damaged or has more bad images than the options allow.
+    Raises ConvnetError where the source is damaged, has more bad images than the options allow, or its folders are not
+    as expected.
     """
-    writer = _Writer(work, options, lambda done: progress("reading images", done, source.total))
+    writer = _Writer(source, work, options, progress)
     prepare = partial(_prepared, form=Form(options.size, options.square, options.quality))
     if not writer.complete:
         with closing(in_order(prepare, source.items(writer.done), options.threads)) as images:
             while not writer.complete:
                 writer.write(islice(images, options.segment))
-    return Spool(work.folder, writer.tables)
+    return Spool(work.folder, source, writer.tables)
 
 
 def _prepared(item: Item, form: Form) -> _Ready:
@@ -95,8 +114,8 @@ def _prepared(item: Item, form: Form) -> _Ready:
 class _Writer:
     """Writes segments, after those that are there. done: images of the source; complete: whether these are all."""
 
-    def __init__(self, work: Work, options: MakeOptions, progress: Callable[[int], None]) -> None:
-        self._work, self._options, self._progress = work, options, progress
+    def __init__(self, source: Source, work: Work, options: MakeOptions, progress: Progress) -> None:
+        self._source, self._work, self._options, self._progress = source, work, options, progress
         self.tables = list(_finished(work.folder))
         self.done = sum(map(_images, self.tables))
         self._bad = [pair for table in self.tables for pair in table["bad"]]
@@ -105,7 +124,10 @@ class _Writer:
     @property
     def complete(self) -> bool:
         """Whether the last segment is there, the only one with fewer images than the others."""
-        return bool(self.tables) and _images(self.tables[-1]) < self._options.segment
+        return bool(self.tables) and self._is_last(self.tables[-1])
+
+    def _is_last(self, table: _Table) -> bool:
+        return _images(table) < self._options.segment
 
     def write(self, images: Iterator[_Ready]) -> None:
         """Write the images of a segment."""
@@ -115,13 +137,15 @@ class _Writer:
             for image in images:
                 file.write(image.jpeg)
                 self._note(image, table)
+        if isinstance(self._source, CompressedFolders) and self._is_last(table):
+            table["folders"] = self._source.folders
         self._work.put(_table(self._work.folder, number), json.dumps(table).encode())
         self.tables.append(table)
 
     def _note(self, image: _Ready, table: _Table) -> None:
         """Put down what an image is, or why there is none."""
         if image.reason is None:
-            row = (len(image.jpeg), image.shape, image.item.labels, image.item.test)
+            row = (len(image.jpeg), image.shape, image.item.place or image.item.name)
             for column, value in zip(_COLUMNS, row, strict=False):
                 table[column].append(value)
         else:
@@ -130,7 +154,7 @@ class _Writer:
             self._bad.append(pair)
             self._check_bad()
         self.done += 1
-        self._progress(self.done)
+        self._progress("reading images", self.done, self._source.total)
 
     def _check_bad(self) -> None:
         """Raises ConvnetError, after writing the report, where too many images are bad."""

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from convnet.data.image_source import ImageSource
-from convnet.data.making.source import Identity, Item
+from convnet.data.making.source import Identity, Item, Place
 
 
 class Stored:
@@ -39,7 +39,7 @@ class Stored:
         for case in range(start, len(records)):
             path = records.paths[int(records.files[case])]
             read = partial(_slice, path, int(records.offsets[case]), int(records.sizes[case]))
-            yield Item(f"batch {batch}, case {case}", tuple(records.labels[case]), tested, read)
+            yield Item(f"batch {batch}, case {case}", Place(tuple(records.labels[case]), tested), read)
 
 
 def _slice(path: Path, offset: int, size: int) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 
 from convnet.data.class_folders import TEST_NAMES, TRAIN_NAMES
 from convnet.data.decode import SUFFIXES
-from convnet.data.making.source import Identity, Item, read_file
+from convnet.data.making.source import Identity, Item, Place, read_file
 from convnet.data.split import test_cases
 from convnet.errors import ConvnetError
 
@@ -81,7 +81,7 @@ class Table:
     def items(self, start: int) -> Iterator[Item]:
         """See Source."""
         for name, labels, tested in islice(zip(self._names, self._labels, self._tested, strict=True), start, None):
-            yield Item(name, labels, tested, partial(read_file, self._path.parent / name))
+            yield Item(name, Place(labels, tested), partial(read_file, self._path.parent / name))
 
 
 def _content(path: Path) -> str:

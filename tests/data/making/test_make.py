@@ -326,7 +326,7 @@ def test_a_cut_off_archive(tmp_path):
         path = written(tmp_path, form, BOTH)
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
         with pytest.raises(ConvnetError, match=f"{path}: cannot be read"):
-            made(path, tmp_path / "made")
+            made(path, tmp_path / f"made from {form}")
 
 
 def test_batches_of_cuda_convnet2_are_made_into_ours(tmp_path):
