@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from convnet.backends.launches import Passing
 from convnet.errors import ConvnetError
 from convnet.tensor import NumberTypes
 
@@ -74,8 +75,11 @@ class Device(Protocol):
     def in_turn(self, launch: Callable[[], None]) -> Callable[[], None]:
         """What gives the device this launch, to be done after all work given before it."""
 
-    def joined(self, launches: Sequence[Callable[[], None]]) -> Callable[[], None]:
-        """One launch that does these, each given by `in_turn` or `receive`, one behind the other."""
+    def joined(self, launches: Sequence[Callable[[], None]], passing: Sequence[Passing] = ()) -> Callable[[], None]:
+        """One launch that does these, each given by `in_turn` or `receive`, one behind the other.
+
+        passing: arrays of which nobody asks afterwards what they hold.
+        """
 
     def receive(self, sender: Any, source: Any, target: Any) -> Callable[[], None]:
         """A launch that copies an array of another device of this backend into one of this device.

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 Launch = Callable[[], None]
+
+
+class Passing(NamedTuple):
+    """An array with cases first that nobody needs beyond some launches, the first of which writes all of it.
+
+    users: the numbers of those that use it.
+    """
+
+    array: Any
+    users: frozenset[int]
 
 
 class InTurn:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from convnet import ops
 from convnet.backends import Device
+from convnet.backends.launches import Passing
 from convnet.errors import ConvnetError
+from convnet.plan.memory import users
 from convnet.plan.step import COPY, Plan, Step
-from convnet.tensor import Bound, Tensor
+from convnet.tensor import Bound, Memory, Tensor
 from convnet.weights.store import WeightStore
 
 Launch = Callable[[], None]
@@ -51,11 +53,24 @@ class BoundPlan:
         key = (training, cases)
         if key not in self._joined:
             program, found = self.program(training=training, cases=cases), []
+            uses = users([step for step, _ in program])
             for _, items in groupby(program, key=lambda item: (item[0].phase, item[0].device, item[0].every)):
                 steps, launches = zip(*items, strict=True)
-                found.append((steps[0], self._devices[steps[0].device].joined(launches)))
+                passing = self._passing(steps, uses, cases)
+                found.append((steps[0], self._devices[steps[0].device].joined(launches, passing)))
             self._joined[key] = found
         return self._joined[key]
+
+    def _passing(self, steps: Sequence[Step], uses: Mapping[Memory, Sequence[int]], cases: int) -> list[Passing]:
+        """What passes between these steps alone. uses: the steps of the whole program that use each block."""
+        parts, found = self.plan.cut(cases), []
+        for memory, numbers in users(steps).items():
+            own = memory.space == "activations" and memory.per_case and not memory.pinned
+            if own and 1 < len(numbers) == len(uses[memory]):
+                step = steps[numbers[0]]
+                tensor = next(tensor for tensor in step.tensors() if tensor.memory is memory)
+                found.append(Passing(self.array(tensor, parts[step.part][1]), frozenset(numbers)))
+        return found
 
     def forget(self) -> None:
         """Prepare steps anew when they are next wanted."""

@@ -35,6 +35,15 @@ def assign_offsets(memories: Sequence[Memory], steps: Sequence[Step], mini: int,
     return max((block.memory.offset + block.size for block in placed), default=0)
 
 
+def users(steps: Sequence[Step]) -> dict[Memory, list[int]]:
+    """The numbers of the steps that use each block, in order."""
+    found: dict[Memory, list[int]] = {}
+    for number, step in enumerate(steps):
+        for memory in dict.fromkeys(tensor.memory for tensor in step.tensors()):
+            found.setdefault(memory, []).append(number)
+    return found
+
+
 def peak(memories: Sequence[Memory], steps: Sequence[Step], mini: int, types: NumberTypes) -> Step:
     """The step of the training pass during which most bytes are in use, the first one if there are several."""
     blocks = _blocks(memories, steps, mini, types)
@@ -53,12 +62,7 @@ def _aligned(size: int) -> int:
 
 
 def _lifetimes(steps: Sequence[Step]) -> dict[Memory, tuple[int, int]]:
-    lifetimes: dict[Memory, tuple[int, int]] = {}
-    for index, step in enumerate(steps):
-        for tensor in step.tensors():
-            first, _ = lifetimes.get(tensor.memory, (index, index))
-            lifetimes[tensor.memory] = (first, index)
-    return lifetimes
+    return {memory: (numbers[0], numbers[-1]) for memory, numbers in users(steps).items()}
 
 
 def _lowest_gap(block: _Block, neighbours: Sequence[_Block]) -> int:

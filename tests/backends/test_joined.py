@@ -10,7 +10,7 @@ import pytest
 
 from convnet.backends.cpu.device import Array, Cases, CpuDevice, Scratch
 from convnet.backends.cpu.team import TeamLaunch
-from convnet.backends.launches import InTurn, in_turn
+from convnet.backends.launches import InTurn, Passing, in_turn
 
 CASES = 23  # enough for five threads to be joined
 
@@ -177,6 +177,79 @@ def test_threads_have_scratch_of_their_own_in_joined_launches() -> None:
     dev.joined(launches)()
     np.testing.assert_array_equal(y, expected_y)
     np.testing.assert_array_equal(z, 3 * expected_y + 2 * np.arange(200.0)[:, None])
+
+
+class Chain:
+    """Three launches: from x to middle, from there to y; and one that reads `middle` into z."""
+
+    def __init__(self, threads: int, together: int = 1) -> None:
+        self.dev = CpuDevice(threads=threads)
+        self.x, self.middle, self.y, self.z = (np.full((CASES, 3), float(start)) for start in range(4))
+        items, cases = -(-CASES // together), Cases(CASES, together)
+        first = self.dev.parallel(copy_cases, items, self.x, self.middle, together, 2.0, cases=cases)
+        second, self.third = (
+            self.dev.parallel(copy_cases, CASES, self.middle, to, 1, 10.0, cases=Cases(CASES))
+            for to in (self.y, self.z)
+        )
+        self.launches = [first, second]
+        self.x += np.arange(CASES)[:, None]
+
+    def passing(self, *users: int) -> list[Passing]:
+        return [Passing(self.middle, frozenset(users))]
+
+
+@numba.njit(nogil=True)
+def copy_cases(start: int, stop: int, x: Array, y: Array, together: int, number: float) -> None:
+    """y (cases, 3) = x + number, in items of some cases."""
+    for case in range(start * together, min(len(x), stop * together)):
+        for i in range(3):
+            y[case, i] = x[case, i] + number
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("together", [1, 2])
+def test_what_passes_between_launches_is_not_written(threads: int, together: int) -> None:
+    chain = Chain(threads, together)
+    launch = chain.dev.joined(chain.launches, chain.passing(0, 1))
+    for _ in range(2):
+        launch()
+        np.testing.assert_array_equal(chain.y, chain.x + 12)
+        assert np.all(chain.middle == 1)
+        chain.x += 100
+    for single in chain.launches:  # which are the same ones
+        single()
+    np.testing.assert_array_equal(chain.middle, chain.x + 2)
+    np.testing.assert_array_equal(chain.y, chain.x + 12)
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_what_another_launch_reads_is_written(between: bool) -> None:
+    """Whether the reader is a launch that could be joined, too, or one that nobody knows anything about."""
+    chain = Chain(2)
+    last: Any = chain.third if between else lambda: np.add(chain.middle, 10, out=chain.z)
+    stop = chain.dev.parallel(add_number, 3, np.zeros(3), 1.0)
+    chain.dev.joined([*chain.launches, stop, last], chain.passing(0, 1, 3))()
+    np.testing.assert_array_equal(chain.y, chain.x + 12)
+    np.testing.assert_array_equal(chain.z, chain.x + 12)
+
+
+def test_other_things_may_lie_in_the_place_of_what_passed() -> None:
+    """A later launch, not among its users, has an array of its own there."""
+    chain = Chain(2)
+    stop = chain.dev.parallel(add_number, 3, np.zeros(3), 1.0)
+    later = chain.dev.parallel(add_number, CASES, chain.middle.reshape(-1)[:CASES], 5.0, cases=Cases(CASES))
+    chain.dev.joined([*chain.launches, stop, later], chain.passing(0, 1))()
+    np.testing.assert_array_equal(chain.y, chain.x + 12)
+    assert chain.middle.reshape(-1).tolist() == [6.0] * CASES + [1.0] * 2 * CASES
+
+
+def test_a_failure_leaves_arrays_in_their_places() -> None:
+    chain = Chain(1)
+    failing = chain.dev.parallel(fail, CASES, np.zeros(CASES), cases=Cases(CASES))
+    with pytest.raises(RuntimeError, match="failed"):
+        chain.dev.joined([*chain.launches, failing], chain.passing(0, 1))()
+    chain.launches[0]()
+    np.testing.assert_array_equal(chain.middle, chain.x + 2)
 
 
 def test_a_failure_is_told() -> None:

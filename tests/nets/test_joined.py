@@ -52,3 +52,16 @@ def test_steps_are_joined() -> None:
         assert {step.phase for step, _ in joined} == {step.phase for step, _ in program}
     names = [each.job.name for each in joined[0][1].launches]  # type: ignore[attr-defined]
     assert any("fprop, fprop" in name for name in names), names
+
+
+@pytest.mark.parametrize("name", ["cifar-quick", "alexnet"])
+def test_maps_that_only_neighbours_need_are_not_written(name: str) -> None:
+    """In testing, what a convolution passes to the layers behind it."""
+    net = ConvNet(scaled(name), CpuDevice(threads=2), mini=MINI)
+    steps = [step for step, _ in net.bound.program(training=False, cases=MINI)]
+    tensors = {tensor.memory: tensor for step in steps if step.operation == "conv.fprop" for tensor in step.tensors()}
+    outputs = [net.bound.array(tensor, MINI) for tensor in tensors.values() if tensor.memory.per_case]
+    for output in outputs:
+        output.fill(12345)
+    net.test_minibatch(a_minibatch(net, name, MINI))
+    assert sum(bool(np.all(output == 12345)) for output in outputs) >= 3

@@ -19,8 +19,10 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from convnet.backends.cpu.memory import Array
 from convnet.backends.cpu.vectors import INT
 
+_DATA = 4  # the place, among the numbers of an array, of the address of what it holds
 _HEAD = 2  # numbers before the arguments: the address of what unpacks them, and that of the kernel
 
 # numba's native arguments, by what they take of a number of 64 bits.
@@ -50,6 +52,13 @@ class Call:
         numbers = list(_numbers(argument))
         self._block[self._starts[position] : self._starts[position] + len(numbers)] = numbers
 
+    def pointers(self, array: Array) -> Iterator[int]:
+        """The addresses of where the call has the address of what the array holds."""
+        for argument, start in zip(self.arguments, self._starts, strict=False):
+            for place, other in _pointers(argument, start):
+                if other.ctypes.data == array.ctypes.data:
+                    yield self.address + self._block.itemsize * place
+
 
 def _numbers(value: Any) -> Iterator[int]:
     """A value as 64 bits each of what numba passes for it, in its order."""
@@ -63,6 +72,16 @@ def _numbers(value: Any) -> Iterator[int]:
         yield int(np.asarray(value).view(f"i{np.asarray(value).itemsize}"))
     else:
         yield (int(value) + 2**63) % 2**64 - 2**63
+
+
+def _pointers(value: Any, start: int) -> Iterator[tuple[int, Array]]:
+    """The arrays in a value, whose numbers begin at `start`, and the place of the address of what each holds."""
+    if isinstance(value, np.ndarray):
+        yield start + _DATA, value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _pointers(each, start)
+            start += len(list(_numbers(each)))
 
 
 @cache

@@ -15,18 +15,13 @@ import threadpoolctl
 from convnet.backends.cpu import blas
 from convnet.backends.cpu.job import Cases, KernelJob
 from convnet.backends.cpu.joined import joined
-from convnet.backends.cpu.memory import Array, Reservation, Scratch, SharedMemory, aligned_bytes, array_at
+from convnet.backends.cpu.memory import APART, Array, Reservation, Scratch, SharedMemory, aligned_bytes, array_at
 from convnet.backends.cpu.team import Team, TeamLaunch
 from convnet.backends.cpu.worker import Worker
-from convnet.backends.launches import Launch
+from convnet.backends.launches import Launch, Passing
 from convnet.tensor import NumberTypes
 
 __all__ = ["Array", "Cases", "CpuDevice", "Launch", "Reservation", "Scratch", "available_cores"]
-
-# Bytes behind the scratch of a thread; they are never touched. BLAS and the processor read ahead of what they compute
-# with, and one core then takes from another the lines that this writes. Measured on two threads: nearer than 4 KiB,
-# neurons' gradients take a third longer; nearer than 64 KiB, those of filters a tenth; than 128 KiB, those of maps 5 %.
-_APART = 1 << 18
 
 
 def available_cores() -> int:
@@ -67,7 +62,7 @@ class CpuDevice:
         self.threads = threads or available_cores()
         self.workspace = SharedMemory()  # of operations: their launches may pass it on to each other
         self.sums = SharedMemory()  # of cases: aside, so that launches which use the workspace may be joined with these
-        self._scratch = [SharedMemory(_APART) for _ in range(self.threads)]  # of single launches
+        self._scratch = [SharedMemory(APART) for _ in range(self.threads)]  # of single launches
         self._worker = Worker(f"cpu{index}") if beside else None
         self._team = Team(self.threads, f"cpu{index}")
         threadpoolctl.threadpool_limits(limits=1, user_api=blas.KIND)
@@ -131,9 +126,12 @@ class CpuDevice:
         if self._worker is not None:
             self._worker.finish()
 
-    def joined(self, launches: Sequence[Launch]) -> Launch:
-        """One launch that does these in their order; what is done to the same cases, case by case where that may be."""
-        return joined(launches)
+    def joined(self, launches: Sequence[Launch], passing: Sequence[Passing] = ()) -> Launch:
+        """One launch that does these in their order; what is done to the same cases, case by case where that may be.
+
+        What then passes from one to another of them need not be written into its array, and may be left in the cache.
+        """
+        return joined(launches, passing)
 
     def parallel(
         self, kernel: Callable[..., None], items: int, *arguments: Any, cases: Cases | None = None

@@ -76,6 +76,11 @@ class KernelJob:
         """As in Job."""
         return [call.address for call in self.calls]
 
+    def uses(self, array: Array) -> bool:
+        """Whether its arguments include an array that may have a byte in common with this one."""
+        arrays = _arrays(self._arguments[0])
+        return any(not other.flags.c_contiguous or _overlap(array, other) for other in arrays)
+
     def independent(self, other: KernelJob) -> bool:
         """Whether no case has memory that another case has in the other job."""
         if any(one.meets(another) for one, another in product(self._shared, other._shared)):
@@ -96,6 +101,10 @@ def _apart_or_same(one: Array, other: Array) -> bool:
     """Whether two arrays have no byte in common, or all; for arrays with gaps, which may be in each other, it is no."""
     if not (one.flags.c_contiguous and other.flags.c_contiguous):
         return False
+    return not _overlap(one, other) or (one.ctypes.data, one.nbytes) == (other.ctypes.data, other.nbytes)
+
+
+def _overlap(one: Array, other: Array) -> bool:
+    """Whether two arrays without gaps have a byte in common."""
     begin, begin_other = one.ctypes.data, other.ctypes.data
-    apart = begin + one.nbytes <= begin_other or begin_other + other.nbytes <= begin
-    return apart or (begin, one.nbytes) == (begin_other, other.nbytes)
+    return begin < begin_other + other.nbytes and begin_other < begin + one.nbytes

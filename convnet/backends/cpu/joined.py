@@ -10,30 +10,53 @@ import numpy as np
 from numba import types
 
 from convnet.backends.cpu.calls import make
-from convnet.backends.cpu.counters import load
+from convnet.backends.cpu.counters import load, store
 from convnet.backends.cpu.jit import callback
 from convnet.backends.cpu.job import KernelJob
-from convnet.backends.cpu.memory import Array
+from convnet.backends.cpu.memory import APART, Array, aligned_bytes
 from convnet.backends.cpu.team import TeamLaunch
-from convnet.backends.launches import InTurn, Launch, in_turn
+from convnet.backends.launches import InTurn, Launch, Passing, in_turn
 
 # A call of several: the address of what makes it, how many they are, the first block of cases and the one behind the
-# last, then of each its call's address, its items in a block, and its items in all.
-_COUNT, _START, _STOP, _MEMBERS = 8, 16, 24, 32
+# last, and how many addresses of what passes between them; then of each its call's address, its items in a block, and
+# its items in all; then of each address where it stands, what stands there otherwise, the room for what passes, and
+# the bytes of a block.
+_COUNT, _START, _STOP, _ADDRESSES, _MEMBERS = 8, 16, 24, 32, 40
 _CALL, _EACH, _ITEMS, _MEMBER = 0, 8, 16, 24
+_PLACE, _HOME, _ROOM, _BLOCK, _ADDRESS = 0, 8, 16, 24, 32
 
 _FEWEST_BLOCKS = 2  # of cases for each thread; below, single launches give all threads something to do
 
 
-def joined(launches: Sequence[Launch]) -> Launch:
-    """One launch that does what these do, one behind the other; neighbours over the same cases case by case."""
+def joined(launches: Sequence[Launch], passing: Sequence[Passing] = ()) -> Launch:
+    """One launch that does what these do, one behind the other; neighbours over the same cases case by case.
+
+    passing: arrays that need not be written where they pass between such neighbours; each case then finds them where
+    the one before had them, in the cache.
+    """
     groups: list[list[Launch]] = []
-    for launch in _single(launches):
-        if groups and all(_independent(other, launch) for other in groups[-1]):
-            groups[-1].append(launch)
-        else:
-            groups.append([launch])
-    return in_turn([_one(group) for group in groups])
+    users: list[list[Launch]] = [[] for _ in passing]
+    for number, given in enumerate(launches):
+        for launch in _single([given]):
+            if groups and all(_independent(other, launch) for other in groups[-1]):
+                groups[-1].append(launch)
+            else:
+                groups.append([launch])
+            for each, using in zip(passing, users, strict=True):
+                if number in each.users:
+                    using.append(launch)
+    inside = [(each.array, using) for each, using in zip(passing, users, strict=True)]
+    return in_turn([_one(group, [array for array, using in inside if _stays(array, using, group)]) for group in groups])
+
+
+def _stays(array: Array, users: Sequence[Launch], group: Sequence[Launch]) -> bool:
+    """Whether of the launches that may use an array only those of a group do."""
+    members = set(map(id, group))
+    return len(group) > 1 and all(
+        id(launch) in members
+        or (isinstance(launch, TeamLaunch) and isinstance(launch.job, KernelJob) and not launch.job.uses(array))
+        for launch in users
+    )
 
 
 def _single(launches: Sequence[Launch]) -> Iterator[Launch]:
@@ -55,31 +78,31 @@ def _independent(first: Launch, second: Launch) -> bool:
     return blocks >= _FEWEST_BLOCKS * one.threads and one.independent(other)
 
 
-def _one(group: Sequence[Launch]) -> Launch:
+def _one(group: Sequence[Launch], passing: Sequence[Array]) -> Launch:
     """The launch of a group. Where some of its launches do several cases at once, others do these one by one."""
     found: list[TeamLaunch] = []
     for together, launches in groupby((launch for launch in group if isinstance(launch, TeamLaunch)), key=_together):
         alike = list(launches)
         found += [_case_by_case(alike)] if together == 1 else alike
-    return _case_by_case(found) if found else group[0]
+    return _case_by_case(found, passing) if found else group[0]
 
 
 def _together(launch: TeamLaunch) -> int:
     return launch.cases.together if launch.cases else 0
 
 
-def _case_by_case(launches: Sequence[TeamLaunch]) -> TeamLaunch:
-    if len(launches) == 1:
+def _case_by_case(launches: Sequence[TeamLaunch], passing: Sequence[Array] = ()) -> TeamLaunch:
+    if len(launches) == 1 and not passing:
         return launches[0]
-    job = JoinedJob(launches)
+    job = JoinedJob(launches, passing)
     return TeamLaunch(launches[0].team, job, job.blocks, job.cases)
 
 
 class JoinedJob:
     """Several jobs for one block of cases after the other: as many as those of them do at once that do most."""
 
-    def __init__(self, launches: Sequence[TeamLaunch]) -> None:
-        """They have cases, equally many."""
+    def __init__(self, launches: Sequence[TeamLaunch], passing: Sequence[Array] = ()) -> None:
+        """They have cases, equally many. passing: arrays that only they use, and first write."""
         self._jobs, self._items = [launch.job for launch in launches], [launch.items for launch in launches]
         cases = [launch.cases for launch in launches if launch.cases]
         self.cases = max(cases, key=lambda each: each.together)
@@ -89,7 +112,7 @@ class JoinedJob:
             for items, each in zip(self._items, cases, strict=True)
         ]
         self.name, self.threads = ", ".join(job.name for job in self._jobs), self._jobs[0].threads
-        self._calls: list[Array] = []
+        self._passing, self._calls, self._rooms = passing, list[Array](), list[Array]()
 
     def refresh(self) -> None:
         """As in Job."""
@@ -106,8 +129,25 @@ class JoinedJob:
     def _call(self, thread: int) -> Array:
         """The call of a thread."""
         members = zip([job.addresses[thread] for job in self._jobs], self._each, self._items, strict=True)
-        head = [_runner(), len(self._jobs), 0, 0]
-        return np.array([*head, *(number for member in members for number in member)], np.int64)
+        addresses = [numbers for array in self._passing for numbers in self._redirected(array, thread)]
+        head = [_runner(), len(self._jobs), 0, 0, len(addresses)]
+        return np.array([*head, *(number for numbers in (*members, *addresses) for number in numbers)], np.int64)
+
+    def _redirected(self, array: Array, thread: int) -> Iterator[tuple[int, int, int, int]]:
+        """Where the calls of a thread have the address of an array, that address, the room instead of it, its size."""
+        block = array.nbytes // self.cases.number * self.cases.together
+        room = aligned_bytes(block + APART)
+        self._rooms.append(room)
+        for job in self._kernels():
+            for place in job.calls[thread].pointers(array):
+                yield place, array.ctypes.data, room.ctypes.data, block
+
+    def _kernels(self) -> Iterator[KernelJob]:
+        for job in self._jobs:
+            if isinstance(job, KernelJob):
+                yield job
+            elif isinstance(job, JoinedJob):
+                yield from job._kernels()
 
 
 @cache
@@ -118,9 +158,14 @@ def _runner() -> int:
 
 def _run_blocks(address: int) -> int:
     failed = 0
+    behind = address + _MEMBERS + load(address + _COUNT) * _MEMBER
+    end = behind + load(address + _ADDRESSES) * _ADDRESS
     for block in range(load(address + _START), load(address + _STOP)):
-        for number in range(load(address + _COUNT)):
-            member = address + _MEMBERS + number * _MEMBER
-            each, items = load(member + _EACH), load(member + _ITEMS)
-            failed |= make(load(member + _CALL), block * each, min(items, (block + 1) * each))
+        for each in range(behind, end, _ADDRESS):  # such that the cases of the block lie in the room
+            store(load(each + _PLACE), load(each + _ROOM) - block * load(each + _BLOCK))
+        for member in range(address + _MEMBERS, behind, _MEMBER):
+            items, most = load(member + _EACH), load(member + _ITEMS)
+            failed |= make(load(member + _CALL), block * items, min(most, (block + 1) * items))
+    for each in range(behind, end, _ADDRESS):
+        store(load(each + _PLACE), load(each + _HOME))
     return failed

@@ -19,7 +19,7 @@ from convnet.backends.cuda import toolkit
 from convnet.backends.cuda.capabilities import TENSOR_CORE_CAPABILITY
 from convnet.backends.cuda.kernels import Call, Kernel, Kernels, Launch
 from convnet.backends.cuda.transfers import End, Feeder, Fetches, PeerCopy, Room
-from convnet.backends.launches import in_turn
+from convnet.backends.launches import Passing, in_turn
 from convnet.errors import ConvnetError, DeviceMemoryError
 from convnet.tensor import NumberTypes
 
@@ -160,8 +160,8 @@ class CudaDevice:
         """The launch itself: the stream keeps the order."""
         return launch
 
-    def joined(self, launches: Sequence[Launch]) -> Launch:
-        """One launch that makes these, one behind the other."""
+    def joined(self, launches: Sequence[Launch], passing: Sequence[Passing] = ()) -> Launch:
+        """One launch that makes these, one behind the other, and writes all arrays."""
         return in_turn(launches)
 
     def receive(self, sender: CudaDevice, source: GPUArray, target: GPUArray) -> Launch:
