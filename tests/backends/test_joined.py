@@ -10,6 +10,7 @@ import pytest
 
 from convnet.backends.cpu.device import Array, Cases, CpuDevice, Scratch
 from convnet.backends.cpu.team import TeamLaunch
+from convnet.backends.cpu.vectors import address
 from convnet.backends.launches import InTurn, Passing, in_turn
 
 CASES = 23  # enough for five threads to be joined
@@ -220,6 +221,27 @@ def test_what_passes_between_launches_is_not_written(threads: int, together: int
         single()
     np.testing.assert_array_equal(chain.middle, chain.x + 2)
     np.testing.assert_array_equal(chain.y, chain.x + 12)
+
+
+@numba.njit(nogil=True)
+def note_places(start: int, stop: int, x: Array, places: Array) -> None:
+    """places (cases, 2): from where to where a case of x (cases * 3) lies."""
+    for case in range(start, stop):
+        places[case, 0], places[case, 1] = address(x, 3 * case), address(x, 3 * case + 3)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("together", [1, 4])
+def test_each_case_lies_where_the_one_before_lay(threads: int, together: int) -> None:
+    dev, x = CpuDevice(threads=threads), np.zeros(3 * CASES)
+    first, second = np.zeros((CASES, 2), np.int64), np.zeros((CASES, 2), np.int64)
+    launches = [dev.parallel(note_places, CASES, x, places, cases=Cases(CASES)) for places in (first, second)]
+    pace = dev.parallel(add_number, -(-CASES // together), np.zeros(CASES), 1.0, cases=Cases(CASES, together))
+    dev.joined([*launches, pace], [Passing(x, frozenset((0, 1)))])()
+    np.testing.assert_array_equal(first, second)
+    places = {(begin, end) for begin, end in first.tolist()}
+    assert len(places) in {together * count for count in range(1, threads + 1)}
+    assert all(end == begin + 24 and not x.ctypes.data <= begin < x.ctypes.data + x.nbytes for begin, end in places)
 
 
 @pytest.mark.parametrize("between", [False, True])
