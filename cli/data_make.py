@@ -71,8 +71,8 @@ def command(source: Path, target: Path, **values: Any) -> None:
     convnet train --layers alexnet --data batches/
 
     Ctrl-C, or anything else that ends the command, loses little: the same command goes on. Until all is done DST takes
-    twice the room. Images that cannot be read are left out and named in DST/bad-images.txt. The folders of a compressed
-    tar archive are checked when all of it is read.
+    twice the room. Images that cannot be read are left out and named in DST/bad-images.txt. A compressed tar archive
+    is read whole, images that are in no folder of a class included; only then are its folders checked.
     """
     with Bar() as bar:
         try:

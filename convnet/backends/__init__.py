@@ -78,7 +78,7 @@ class Device(Protocol):
     def joined(self, launches: Sequence[Callable[[], None]], passing: Sequence[Passing] = ()) -> Callable[[], None]:
         """One launch that does these, each given by `in_turn` or `receive`, one behind the other.
 
-        passing: arrays of which nobody asks afterwards what they hold.
+        passing: arrays of which nobody asks afterwards what they hold, with the numbers of the launches that use them.
         """
 
     def receive(self, sender: Any, source: Any, target: Any) -> Callable[[], None]:

@@ -265,6 +265,21 @@ def test_other_things_may_lie_in_the_place_of_what_passed() -> None:
     assert chain.middle.reshape(-1).tolist() == [6.0] * CASES + [1.0] * 2 * CASES
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_joined_launches_may_have_other_things_in_the_place_of_what_passes(threads: int) -> None:
+    """What was there before is read, and what comes there afterwards is written."""
+    chain = Chain(threads)
+    chain.middle += np.arange(CASES)[:, None]
+    before, expected = chain.third, chain.middle + 10
+    after = chain.dev.parallel(copy_cases, CASES, chain.z, chain.middle, 1, 5.0, cases=Cases(CASES))
+    launch = chain.dev.joined([before, *chain.launches, after], chain.passing(1, 2))
+    assert isinstance(launch, TeamLaunch), "not all joined"
+    launch()
+    np.testing.assert_array_equal(chain.z, expected)
+    np.testing.assert_array_equal(chain.y, chain.x + 12)
+    np.testing.assert_array_equal(chain.middle, expected + 5)
+
+
 def test_a_failure_leaves_arrays_in_their_places() -> None:
     chain = Chain(1)
     failing = chain.dev.parallel(fail, CASES, np.zeros(CASES), cases=Cases(CASES))

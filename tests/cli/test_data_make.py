@@ -108,7 +108,7 @@ def test_help_says_what_users_stumble_over():
         "1 to 1024",
         "cut off, be it by their last bytes",
         "relative to it and may lead anywhere",
-        "The folders of a compressed tar archive are checked when all of it is read",
+        "only then are its folders checked",
     ):
         assert part in text
 

@@ -9,6 +9,7 @@ import pytest
 
 from convnet.backends.cpu.device import CpuDevice
 from convnet.net import ConvNet
+from tests.net.nets import DATA, graph_of
 
 from .nets import SCALES, scaled
 
@@ -65,3 +66,24 @@ def test_maps_that_only_neighbours_need_are_not_written(name: str) -> None:
         output.fill(12345)
     net.test_minibatch(a_minibatch(net, name, MINI))
     assert sum(bool(np.all(output == 12345)) for output in outputs) >= 3
+
+
+def test_gradients_that_lie_where_maps_lay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of one group use one place for two things: here the gradient of one layer and the output of another."""
+    layers = DATA + "[conv]\ntype=conv\ninputs=data\nchannels=3\nfilters=16\nfilterSize=3\npadding=1\ninitW=0.1\n"
+    below = "conv"
+    for number in range(5):
+        layers += f"[norm{number}]\ntype=cmrnorm\ninputs={below}\nchannels=16\nsize=5\nscale=0.5\npow=0.75\n"
+        below = f"norm{number}"
+    layers += f"[fc]\ntype=fc\ninputs={below}\noutputs=4\ninitW=0.1\n[probs]\ntype=softmax\ninputs=fc\n"
+    layers += "[logprob]\ntype=cost.logreg\ninputs=labels,probs\n"
+    params = "".join(f"[{name}]\nepsW=0.01\nepsB=0.01\nmomW=0.9\nmomB=0.9\nwc=0\n" for name in ("conv", "fc"))
+    random, results = np.random.default_rng(1), []
+    data = [random.standard_normal((MINI, 12, 10, 3)).astype("f"), random.integers(0, 4, (MINI, 1)).astype("f")]
+    for join in (False, True):
+        net = ConvNet(graph_of(layers, params + "[logprob]\ncoeff=1\n"), CpuDevice(threads=2), mini=MINI)
+        if not join:
+            one_by_one(net, monkeypatch)
+        found: list[Any] = [net.train_minibatch(data) for _ in range(3)]
+        results.append(found + [(key, values.tobytes()) for key, values in net.state().items()])
+    assert results[0] == results[1]

@@ -31,7 +31,7 @@ GEOMETRIES = {
     "whole packs": LocalGeometry(Maps(16, 5, 6), 6, 3, 1, 2, 2, 3, 3),  # a GPU takes 8 channels in 16 bytes
     "several products": LocalGeometry(Maps(42, 4, 3), 130, 5, 2, 1, 2, 4, 3),
 }
-CASES = [1, 19, 71]  # 71: two blocks of windows, and several cases in one item of bprop_acts
+CASES = [1, 19, 71]  # the last: several tiles, and not all of one size
 TANH = NeuronFunction("tanh", 1.3, 0.4)  # steeper than 0.52 nowhere: no error grows in it
 check = partial(check_result, tf32=CUBLAS_TF32)
 
@@ -140,7 +140,7 @@ def test_windows_that_kernels_cannot_count(cuda_device: Any) -> None:
 
 
 @pytest.mark.parametrize("threads", [2, 3, 7])
-@pytest.mark.parametrize("name", ["groups and overhang", "several products"])
+@pytest.mark.parametrize("name", ["groups and overhang", "several products", "gaps", "windows outside the image"])
 def test_threads_do_not_change_a_bit(name: str, threads: int) -> None:
     g = GEOMETRIES[name]
     x, w, dy = arrays(g, "float32", 71)

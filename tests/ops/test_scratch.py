@@ -25,7 +25,7 @@ _GUARD = 64  # bytes
 _WIDE = Maps(4, 12, 13)  # windows of 2x2: 16 numbers, which are not padded
 _CONV = ConvGeometry(_WIDE, 5, 2, 0, 1, 1, 11, 12)
 _LOCAL = LocalGeometry(_WIDE, 5, 2, 0, 4, 1, 3, 3)
-_CASES = 256  # of local: whole blocks in all three kernels
+_CASES = 256  # of local: many tiles
 _LARGE, _SMALL = (3, 11, 12, 5), (_CASES, 3, 3, 5)
 _BLOCKED = Normalization(4, 0.9, 0.75, 1.5, blocked=True)
 

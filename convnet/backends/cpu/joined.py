@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 from numba import types
@@ -25,14 +26,22 @@ _COUNT, _START, _STOP, _ADDRESSES, _MEMBERS = 8, 16, 24, 32, 40
 _CALL, _EACH, _ITEMS, _MEMBER = 0, 8, 16, 24
 _PLACE, _HOME, _ROOM, _BLOCK, _ADDRESS = 0, 8, 16, 24, 32
 
+
+class _Staying(NamedTuple):
+    """An array that only these jobs of a group use. Others may have something else in its place, before or after."""
+
+    array: Array
+    jobs: list[KernelJob]
+
+
 _FEWEST_BLOCKS = 2  # of cases for each thread; below, single launches give all threads something to do
 
 
 def joined(launches: Sequence[Launch], passing: Sequence[Passing] = ()) -> Launch:
     """One launch that does what these do, one behind the other; neighbours over the same cases case by case.
 
-    passing: arrays that need not be written where they pass between such neighbours; each case then finds them where
-    the one before had them, in the cache.
+    passing: arrays that need not be written where they pass between such neighbours; each case then lies where the case
+    before lay, in the cache.
     """
     groups: list[list[Launch]] = []
     users: list[list[Launch]] = [[] for _ in passing]
@@ -46,17 +55,23 @@ def joined(launches: Sequence[Launch], passing: Sequence[Passing] = ()) -> Launc
                 if number in each.users:
                     using.append(launch)
     inside = [(each.array, using) for each, using in zip(passing, users, strict=True)]
-    return in_turn([_one(group, [array for array, using in inside if _stays(array, using, group)]) for group in groups])
+    return in_turn([_one(group, list(_staying(inside, group))) for group in groups])
 
 
-def _stays(array: Array, users: Sequence[Launch], group: Sequence[Launch]) -> bool:
-    """Whether of the launches that may use an array only those of a group do."""
+def _staying(passing: Sequence[tuple[Array, Sequence[Launch]]], group: Sequence[Launch]) -> Iterator[_Staying]:
+    """The arrays that of the launches which may use them only those of a group do."""
     members = set(map(id, group))
-    return len(group) > 1 and all(
-        id(launch) in members
-        or (isinstance(launch, TeamLaunch) and isinstance(launch.job, KernelJob) and not launch.job.uses(array))
-        for launch in users
-    )
+    for array, users in passing:
+        jobs = [launch.job for launch in users if id(launch) in members and isinstance(launch, TeamLaunch)]
+        others = [launch for launch in users if id(launch) not in members]
+        if len(group) > 1 and not any(_may_use(launch, array) for launch in others):
+            yield _Staying(array, [job for job in jobs if isinstance(job, KernelJob)])
+
+
+def _may_use(launch: Launch, array: Array) -> bool:
+    if isinstance(launch, TeamLaunch) and isinstance(launch.job, KernelJob):
+        return launch.job.uses(array)
+    return True
 
 
 def _single(launches: Sequence[Launch]) -> Iterator[Launch]:
@@ -78,31 +93,31 @@ def _independent(first: Launch, second: Launch) -> bool:
     return blocks >= _FEWEST_BLOCKS * one.threads and one.independent(other)
 
 
-def _one(group: Sequence[Launch], passing: Sequence[Array]) -> Launch:
+def _one(group: Sequence[Launch], staying: Sequence[_Staying]) -> Launch:
     """The launch of a group. Where some of its launches do several cases at once, others do these one by one."""
     found: list[TeamLaunch] = []
     for together, launches in groupby((launch for launch in group if isinstance(launch, TeamLaunch)), key=_together):
         alike = list(launches)
         found += [_case_by_case(alike)] if together == 1 else alike
-    return _case_by_case(found, passing) if found else group[0]
+    return _case_by_case(found, staying) if found else group[0]
 
 
 def _together(launch: TeamLaunch) -> int:
     return launch.cases.together if launch.cases else 0
 
 
-def _case_by_case(launches: Sequence[TeamLaunch], passing: Sequence[Array] = ()) -> TeamLaunch:
-    if len(launches) == 1 and not passing:
+def _case_by_case(launches: Sequence[TeamLaunch], staying: Sequence[_Staying] = ()) -> TeamLaunch:
+    if len(launches) == 1 and not staying:
         return launches[0]
-    job = JoinedJob(launches, passing)
+    job = JoinedJob(launches, staying)
     return TeamLaunch(launches[0].team, job, job.blocks, job.cases)
 
 
 class JoinedJob:
     """Several jobs for one block of cases after the other: as many as those of them do at once that do most."""
 
-    def __init__(self, launches: Sequence[TeamLaunch], passing: Sequence[Array] = ()) -> None:
-        """They have cases, equally many. passing: arrays that only they use, and first write."""
+    def __init__(self, launches: Sequence[TeamLaunch], staying: Sequence[_Staying] = ()) -> None:
+        """They have cases, equally many. staying: arrays that need not be written."""
         self._jobs, self._items = [launch.job for launch in launches], [launch.items for launch in launches]
         cases = [launch.cases for launch in launches if launch.cases]
         self.cases = max(cases, key=lambda each: each.together)
@@ -112,7 +127,7 @@ class JoinedJob:
             for items, each in zip(self._items, cases, strict=True)
         ]
         self.name, self.threads = ", ".join(job.name for job in self._jobs), self._jobs[0].threads
-        self._passing, self._calls, self._rooms = passing, list[Array](), list[Array]()
+        self._staying, self._calls, self._rooms = staying, list[Array](), list[Array]()
 
     def refresh(self) -> None:
         """As in Job."""
@@ -129,25 +144,18 @@ class JoinedJob:
     def _call(self, thread: int) -> Array:
         """The call of a thread."""
         members = zip([job.addresses[thread] for job in self._jobs], self._each, self._items, strict=True)
-        addresses = [numbers for array in self._passing for numbers in self._redirected(array, thread)]
+        addresses = [numbers for each in self._staying for numbers in self._redirected(each, thread)]
         head = [_runner(), len(self._jobs), 0, 0, len(addresses)]
         return np.array([*head, *(number for numbers in (*members, *addresses) for number in numbers)], np.int64)
 
-    def _redirected(self, array: Array, thread: int) -> Iterator[tuple[int, int, int, int]]:
+    def _redirected(self, staying: _Staying, thread: int) -> Iterator[tuple[int, int, int, int]]:
         """Where the calls of a thread have the address of an array, that address, the room instead of it, its size."""
-        block = array.nbytes // self.cases.number * self.cases.together
+        block = staying.array.nbytes // self.cases.number * self.cases.together
         room = aligned_bytes(block + APART)
         self._rooms.append(room)
-        for job in self._kernels():
-            for place in job.calls[thread].pointers(array):
-                yield place, array.ctypes.data, room.ctypes.data, block
-
-    def _kernels(self) -> Iterator[KernelJob]:
-        for job in self._jobs:
-            if isinstance(job, KernelJob):
-                yield job
-            elif isinstance(job, JoinedJob):
-                yield from job._kernels()
+        for job in staying.jobs:
+            for place in job.calls[thread].pointers(staying.array):
+                yield place, staying.array.ctypes.data, room.ctypes.data, block
 
 
 @cache

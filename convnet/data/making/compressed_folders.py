@@ -27,7 +27,7 @@ class CompressedFolders:
     """A `Source`, whose fields are described there, that is gone through once.
 
     Its names are therefore known when all images are read, and only then to which classes these belong. Images in
-    folders that turn out to be no class's are read as well.
+    folders that turn out to be no class's are read as well, take room until then, and count as bad ones if they are.
     """
 
     def __init__(self, path: Path, test_share: float | None) -> None:
