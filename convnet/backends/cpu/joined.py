@@ -26,15 +26,14 @@ _COUNT, _START, _STOP, _ADDRESSES, _MEMBERS = 8, 16, 24, 32, 40
 _CALL, _EACH, _ITEMS, _MEMBER = 0, 8, 16, 24
 _PLACE, _HOME, _ROOM, _BLOCK, _ADDRESS = 0, 8, 16, 24, 32
 
+_FEWEST_BLOCKS = 2  # of cases for each thread; below, single launches give all threads something to do
+
 
 class _Staying(NamedTuple):
     """An array that only these jobs of a group use. Others may have something else in its place, before or after."""
 
     array: Array
     jobs: list[KernelJob]
-
-
-_FEWEST_BLOCKS = 2  # of cases for each thread; below, single launches give all threads something to do
 
 
 def joined(launches: Sequence[Launch], passing: Sequence[Passing] = ()) -> Launch:
